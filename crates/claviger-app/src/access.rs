@@ -1,0 +1,316 @@
+//! Who asks, and what they may do.
+//!
+//! A [`Principal`] comes only from a token that was proven, a [`Permit`] only from a principal whose role grants the
+//! right, and the use cases take permits: code that forgets to ask has nothing to call them with.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use claviger_core::access::Grant;
+use claviger_core::{Action, Clock, Owner, Role, Timestamp, TokenId, WorkspaceId};
+use claviger_seal::{MalformedToken, PresentedToken, TokenHash};
+use claviger_store::{Store, StoreError, TokenRecord};
+
+use crate::live::Live;
+
+/// A token that was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthenticateError {
+    /// It has not the form of a token, or was cut short or mistyped.
+    #[error("the token is not valid: it is cut short, mistyped, or no token of Claviger's")]
+    Malformed,
+    /// It is not known: never made, or deleted. A wrong secret for a known id is no different.
+    #[error("the token is not known, or was deleted")]
+    Unknown,
+    /// Its time is over.
+    #[error("the token has expired")]
+    Expired,
+    /// The token is not in memory, and the database does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Somebody who showed a valid token.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    token: Option<TokenId>,
+    role: Role,
+    workspace: Option<WorkspaceId>,
+    reveal: bool,
+    expires_at: Option<Timestamp>,
+}
+
+impl Principal {
+    /// The operator: the holder of the root token, or of the database and the master key.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self { token: None, role: Role::Root, workspace: None, reveal: false, expires_at: None }
+    }
+
+    /// The role.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether the token may see keys in plain text.
+    #[must_use]
+    pub fn may_reveal(&self) -> bool {
+        self.reveal
+    }
+
+    fn of(record: &TokenRecord) -> Self {
+        Self {
+            token: Some(record.id.clone()),
+            role: record.role.into(),
+            workspace: record.workspace.clone(),
+            reveal: record.reveal,
+            expires_at: record.expires_at,
+        }
+    }
+
+    fn reach(&self, action: Action) -> Result<Reach<'_>, Forbidden> {
+        match (self.role.grant(action), &self.workspace) {
+            (Grant::Everywhere, _) => Ok(Reach::Everywhere),
+            (Grant::OwnWorkspace, Some(workspace)) => Ok(Reach::Workspace(workspace)),
+            (Grant::OwnWorkspace, None) | (Grant::Nowhere, _) => Err(Forbidden { role: self.role }),
+        }
+    }
+
+    /// How the acting user is named: by root and service in the caller's own words, otherwise by the token.
+    fn actor(&self, named: Option<&str>) -> Option<String> {
+        let may_name = matches!(self.role, Role::Root | Role::Service);
+        let named = named.filter(|_| may_name).map(str::to_owned);
+        named.or_else(|| self.token.as_ref().map(|id| format!("token:{id}")))
+    }
+}
+
+enum Reach<'a> {
+    Everywhere,
+    Workspace(&'a WorkspaceId),
+}
+
+/// A valid token without the right that is needed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a token with the role {role} may not do this here")]
+pub struct Forbidden {
+    role: Role,
+}
+
+/// A kind of permission: for which action, and on what it is given.
+pub trait Right {
+    /// The row of the table of rights.
+    const ACTION: Action;
+    /// What the permission is given on.
+    type On;
+}
+
+macro_rules! right {
+    ($(#[$doc:meta])* $name:ident, $action:ident, $on:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub enum $name {}
+
+        impl Right for $name {
+            const ACTION: Action = Action::$action;
+            type On = $on;
+        }
+    };
+}
+
+right!(/** To see the catalogue. */ ReadCatalogue, ReadCatalogue, ());
+right!(/** To see an owner's keys, masked. */ ListKeys, ListKeys, Owner);
+right!(/** To add, change and delete an owner's keys. */ ManageKeys, ManageKeys, Owner);
+right!(/** To make, change, see and delete workspaces. */ ManageWorkspaces, ManageWorkspaces, ());
+right!(/** To make, see and delete tokens. */ ManageTokens, ManageTokens, TokenReach);
+
+/// Which tokens a permit is good for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum TokenReach {
+    /// Those of every workspace, and of the role service if `service` says so.
+    All {
+        /// Whether tokens of the role service may be made and deleted.
+        service: bool,
+    },
+    /// Those of one workspace.
+    Workspace(WorkspaceId),
+}
+
+/// The permission to do something, given once it was proven. Only this module makes one.
+#[derive(Debug)]
+pub struct Permit<R: Right> {
+    on: R::On,
+    actor: Option<String>,
+    reveal: bool,
+    right: PhantomData<R>,
+}
+
+impl<R: Right> Permit<R> {
+    /// On what it was given.
+    #[must_use]
+    pub fn on(&self) -> &R::On {
+        &self.on
+    }
+
+    /// Who acts.
+    #[must_use]
+    pub fn actor(&self) -> Option<&str> {
+        self.actor.as_deref()
+    }
+
+    /// Whether who acts may pass the right to see plain text on.
+    pub(crate) fn may_grant_reveal(&self) -> bool {
+        self.reveal
+    }
+
+    fn new(principal: &Principal, actor: Option<&str>, on: R::On) -> Self {
+        Self {
+            on,
+            actor: principal.actor(actor),
+            reveal: principal.reveal || principal.role == Role::Root,
+            right: PhantomData,
+        }
+    }
+}
+
+impl Principal {
+    /// Asks for a right that is not on any owner.
+    pub fn permit<R: Right<On = ()>>(&self, actor: Option<&str>) -> Result<Permit<R>, Forbidden> {
+        match self.reach(R::ACTION)? {
+            Reach::Everywhere => Ok(Permit::new(self, actor, ())),
+            Reach::Workspace(_) => Err(Forbidden { role: self.role }),
+        }
+    }
+
+    /// Asks for a right on an owner.
+    pub fn permit_on<R: Right<On = Owner>>(&self, owner: Owner, actor: Option<&str>) -> Result<Permit<R>, Forbidden> {
+        let permitted = match (self.reach(R::ACTION)?, &owner) {
+            (Reach::Everywhere, Owner::Workspace(_)) => true,
+            (Reach::Workspace(own), Owner::Workspace(asked)) => own == asked,
+            (_, Owner::Organization(_) | Owner::Platform) => false,
+        };
+        if permitted { Ok(Permit::new(self, actor, owner)) } else { Err(Forbidden { role: self.role }) }
+    }
+
+    /// Asks for the right to manage tokens, as far as the principal reaches.
+    pub fn permit_tokens(&self, actor: Option<&str>) -> Result<Permit<ManageTokens>, Forbidden> {
+        let reach = match self.reach(Action::ManageTokens)? {
+            Reach::Everywhere => {
+                TokenReach::All { service: self.role.grant(Action::ManageServiceTokens) == Grant::Everywhere }
+            }
+            Reach::Workspace(own) => TokenReach::Workspace(own.clone()),
+        };
+        Ok(Permit::new(self, actor, reach))
+    }
+
+    /// Asks to use the gateway: for the token's own workspace, or for the one that a service names. A token of one
+    /// workspace may name its own.
+    pub fn permit_gateway(&self, named: Option<&WorkspaceId>) -> Result<WorkspaceId, GatewayForbidden> {
+        match (self.reach(Action::UseGateway)?, named) {
+            (Reach::Everywhere, Some(named)) => Ok(named.clone()),
+            (Reach::Everywhere, None) => Err(GatewayForbidden::NoWorkspaceNamed),
+            (Reach::Workspace(own), Some(named)) if own != named => Err(Forbidden { role: self.role }.into()),
+            (Reach::Workspace(own), _) => Ok(own.clone()),
+        }
+    }
+}
+
+/// Why a valid token may not use the gateway.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum GatewayForbidden {
+    /// See [`Forbidden`].
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
+    /// A service token must say for which workspace.
+    #[error("a service token must name the workspace in x-claviger-workspace")]
+    NoWorkspaceNamed,
+}
+
+/// Proves tokens.
+#[derive(Debug)]
+pub struct Access {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    root: TokenHash,
+    tokens: Live<TokenId, Option<KnownToken>>,
+}
+
+#[derive(Debug)]
+struct KnownToken {
+    hash: TokenHash,
+    principal: Principal,
+}
+
+impl Access {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, root: TokenHash, capacity: usize) -> Self {
+        Self { store, clock, root, tokens: Live::new(capacity) }
+    }
+
+    /// Proves a token.
+    pub async fn authenticate(&self, text: &[u8]) -> Result<Principal, AuthenticateError> {
+        let presented = match PresentedToken::parse(text) {
+            Ok(presented) => presented,
+            // A root token given from outside may have any form.
+            Err(MalformedToken::Foreign | MalformedToken::Damaged) if self.root.is_of_text(text) => {
+                return Ok(Principal::operator());
+            }
+            Err(MalformedToken::Foreign | MalformedToken::Damaged) => return Err(AuthenticateError::Malformed),
+        };
+        if let Some(slot) = self.tokens.slot_if_any(presented.id())
+            && let Some(kept) = slot.kept().as_deref()
+        {
+            return self.prove(&presented, kept.as_ref());
+        }
+        if self.root.is_of(&presented) {
+            return Ok(Principal::operator());
+        }
+        let id: TokenId = presented.id().parse().map_err(|_| AuthenticateError::Malformed)?;
+        let slot = self.tokens.slot(&id);
+        let read = slot.read(async || {
+            Ok::<_, StoreError>(self.store.token(id.as_str()).await?.map(|record| KnownToken::of(&record)))
+        });
+        let known = read.await?;
+        if known.is_none() {
+            // Tokens that do not exist must not push those that do out of memory.
+            self.tokens.remove(&id);
+        }
+        self.prove(&presented, known.as_ref().as_ref())
+    }
+
+    fn prove(
+        &self,
+        presented: &PresentedToken<'_>,
+        known: Option<&KnownToken>,
+    ) -> Result<Principal, AuthenticateError> {
+        let known = known.ok_or(AuthenticateError::Unknown)?;
+        if !known.hash.is_of(presented) {
+            return Err(AuthenticateError::Unknown);
+        }
+        match known.principal.expires_at {
+            Some(end) if end <= self.clock.now() => Err(AuthenticateError::Expired),
+            _ => Ok(known.principal.clone()),
+        }
+    }
+
+    pub(crate) fn forget(&self, token: &TokenId) {
+        self.tokens.forget(token);
+    }
+
+    /// Forgets the tokens of a workspace, and those that are just being read.
+    pub(crate) fn forget_workspace(&self, workspace: &WorkspaceId) {
+        self.tokens.forget_where(|_, kept| match kept {
+            None | Some(None) => true,
+            Some(Some(token)) => token.principal.workspace.as_ref() == Some(workspace),
+        });
+    }
+
+    pub(crate) fn forget_all(&self) {
+        self.tokens.forget_where(|_, _| true);
+    }
+}
+
+impl KnownToken {
+    fn of(record: &TokenRecord) -> Self {
+        Self { hash: TokenHash::from_bytes(record.hash), principal: Principal::of(record) }
+    }
+}

@@ -1,0 +1,101 @@
+//! Claviger's use cases: the only place where the store and the seals meet.
+
+pub mod access;
+mod feed;
+pub mod keyring;
+pub mod keys;
+mod live;
+mod start;
+pub mod tokens;
+pub mod workspaces;
+
+use std::sync::Arc;
+
+use claviger_core::{Catalogue, Clock};
+use claviger_seal::{MasterKey, NewToken, TokenHash};
+use claviger_store::{ChangeSink, Store, StoreError};
+
+pub use claviger_store::{KeyRecord, Page, TokenRecord, Workspace};
+pub use start::StartError;
+
+use access::Access;
+use feed::Feed;
+use keyring::Keyring;
+use keys::Keys;
+use tokens::Tokens;
+use workspaces::Workspaces;
+
+/// What Claviger is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The master key.
+    pub master: MasterKey,
+    /// The providers.
+    pub catalogue: Catalogue,
+    /// Where "now" comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The hash of a root token given from outside.
+    pub root_token: Option<TokenHash>,
+    /// How many pools and how many tokens are kept in memory at most.
+    pub cache_entries: usize,
+}
+
+/// The use cases, put together.
+#[derive(Debug)]
+pub struct App {
+    /// Who asks, and what they may do.
+    pub access: Arc<Access>,
+    /// The live pools.
+    pub keyring: Arc<Keyring>,
+    /// Keys.
+    pub keys: Keys,
+    /// Tokens.
+    pub tokens: Tokens,
+    /// Workspaces.
+    pub workspaces: Workspaces,
+    /// The providers.
+    pub catalogue: Catalogue,
+    store: Arc<dyn Store>,
+    feed: Arc<Feed>,
+}
+
+impl App {
+    /// Proves the master key and puts everything together. A root token that had to be made comes back to be shown.
+    pub async fn start(parts: Parts) -> Result<(Self, Option<NewToken>), StartError> {
+        let Parts { store, master, catalogue, clock, root_token, cache_entries } = parts;
+        start::prove(&*store, &master).await?;
+        let (root, made) = start::root_token(&*store, root_token).await?;
+        let master = Arc::new(master);
+        let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), root, cache_entries));
+        let keyring =
+            Keyring::new(Arc::clone(&store), Arc::clone(&master), Arc::clone(&clock), &catalogue, cache_entries);
+        let keyring = Arc::new(keyring);
+        let feed = Arc::new(Feed { access: Arc::clone(&access), keyring: Arc::clone(&keyring) });
+        let keys = Keys {
+            store: Arc::clone(&store),
+            master,
+            clock: Arc::clone(&clock),
+            keyring: Arc::clone(&keyring),
+            feed: Arc::clone(&feed),
+        };
+        let tokens = Tokens { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
+        let workspaces = Workspaces { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
+        Ok((Self { access, keyring, keys, tokens, workspaces, catalogue, store, feed }, made))
+    }
+
+    /// Whether Claviger can serve: the database answers. (The master key was proven at the start.)
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    /// Hears of changes that other processes make to the database, as long as the future is polled. Nothing that is in
+    /// memory can be trusted once it ends, so all of it is dropped.
+    pub async fn watch(&self) -> StoreError {
+        let sink: Arc<dyn ChangeSink> = Arc::clone(&self.feed) as _;
+        let error = self.store.watch(sink).await;
+        self.feed.changed(&claviger_store::Change::Everything);
+        error
+    }
+}

@@ -1,0 +1,52 @@
+//! Sealing: how provider keys and tokens are kept so that the database alone gives nothing away.
+//!
+//! # Byte format
+//!
+//! Everything sealed has the same frame, version 1 of the format:
+//!
+//! | offset | length | what |
+//! |---|---|---|
+//! | 0 | 1 | format version, 1 |
+//! | 1 | 1 | kind: 1 canary, 2 data key, 3 provider key |
+//! | 2 | 8 | id of the master key under which the chain began: the first bytes of a hash of that key |
+//! | 10 | 4 | generation of the owner's data key, big endian; 0 in a canary |
+//! | 14 | 12 | nonce, random |
+//! | 26 | n | ciphertext, AES-256-GCM |
+//! | 26 + n | 16 | authentication tag |
+//!
+//! Authenticated beside the ciphertext: the first 14 bytes, then the place, each part of it with its length as 4 bytes,
+//! big endian: owner's kind, owner's id, and for a provider key also provider's id and key's id. A row that is copied to
+//! another owner, provider or key does not open.
+//!
+//! The master key seals a canary and one data key for each owner; an owner's data key seals that owner's provider keys.
+//! A fingerprint is HMAC-SHA256 of provider's id, a zero byte, and the secret, under a key derived from the data key by
+//! HKDF-SHA256.
+//!
+//! # What this protects, and what not
+//!
+//! - Whoever has the database, a backup of it, or the disk, but not the master key, learns no provider key, and cannot
+//!   tell whether two owners have the same one. Within one pool equal fingerprints mean equal keys.
+//! - Whoever can write to the database can delete rows, put an older sealed secret of the same key back, or switch keys
+//!   on and off; they cannot make Claviger use a secret in another place than the one it was sealed for.
+//! - The lengths of secrets show. So do masks: they are stored in plain text, to be shown without opening anything.
+//! - Destroying an owner's data key makes that owner's sealed secrets useless in every copy of the database made
+//!   afterwards, and in older copies only as long as the data key's row is not in them.
+//! - Data keys of owners in use, and the master key, are in the process's memory. A provider key is in plain text from
+//!   the moment a request is built until it has been written to the provider's connection. Whoever reads the memory of
+//!   the process reads them.
+//! - The random nonce allows about 2³² sealings under one data key; a pool sees a handful.
+
+mod frame;
+mod master;
+mod owner;
+mod token;
+
+pub use frame::{OpenError, SealError};
+pub use master::{InvalidMasterKey, MasterKey, MasterKeyId};
+pub use owner::{DataKey, Fingerprint, KeyPlace};
+pub use token::{MalformedToken, NewToken, PresentedToken, TokenHash};
+
+/// Fills `bytes` from the operating system's source of randomness.
+pub fn fill_random(bytes: &mut [u8]) -> Result<(), SealError> {
+    aws_lc_rs::rand::fill(bytes).map_err(|_| SealError)
+}

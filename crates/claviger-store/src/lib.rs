@@ -1,0 +1,127 @@
+//! What Claviger asks of a database.
+//!
+//! Every method is one transaction: it happens as a whole or not at all. A store holds sealed bytes and cannot open
+//! them. Rules that no concurrency may break (ten keys a pool, no secret twice in a pool, a key belongs to an owner that
+//! exists) are the database's own constraints, and come back as the error variants below.
+
+pub mod contract;
+mod error;
+mod records;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use claviger_core::owner::PoolId;
+use claviger_core::{KeyId, Owner, TokenId, WorkspaceId};
+
+pub use error::{AddKeyError, ChangeKeyError, InsertTokenError, OpenStoreError, ReplaceKeyError, StoreError};
+pub use records::{
+    DataKeyUse, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey, Page, PoolKey, PoolRecord, TokenRecord,
+    Workspace, WorkspaceChange,
+};
+
+/// Something that changed, so that what is kept of it in memory must go.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The keys of one pool.
+    Pool(PoolId),
+    /// One token.
+    Token(TokenId),
+    /// A workspace as such: it came, went, or belongs elsewhere now. Everything kept of it must go.
+    Workspace(WorkspaceId),
+    /// More than can be named.
+    Everything,
+}
+
+/// Who wants to hear of changes.
+pub trait ChangeSink: Send + Sync {
+    /// Something changed. Called after the change was committed, at least once, possibly more often.
+    fn changed(&self, change: &Change);
+}
+
+/// The database.
+#[async_trait]
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// The sealed canary, once one was stored.
+    async fn canary(&self) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Stores the canary unless there is one; answers the one that is stored afterwards.
+    async fn put_canary_if_absent(&self, sealed: &[u8]) -> Result<Vec<u8>, StoreError>;
+
+    /// The hash of the root token that was made at the first start.
+    async fn root_token_hash(&self) -> Result<Option<[u8; 32]>, StoreError>;
+
+    /// Stores the root token's hash unless there is one; answers the one that is stored afterwards.
+    async fn put_root_token_hash_if_absent(&self, hash: &[u8; 32]) -> Result<[u8; 32], StoreError>;
+
+    /// Makes a workspace, or changes what the caller names of it.
+    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, StoreError>;
+
+    /// One workspace.
+    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError>;
+
+    /// Workspaces by id, after the page's cursor.
+    async fn workspaces(&self, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError>;
+
+    /// Deletes a workspace with its data key, keys and tokens. False where there was none.
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<bool, StoreError>;
+
+    /// Stores a new token.
+    async fn insert_token(&self, token: &TokenRecord) -> Result<(), InsertTokenError>;
+
+    /// One token.
+    async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError>;
+
+    /// Tokens by id, after the page's cursor; of one workspace, or all.
+    async fn tokens(
+        &self,
+        workspace: Option<&WorkspaceId>,
+        page: &Page<TokenId>,
+    ) -> Result<Vec<TokenRecord>, StoreError>;
+
+    /// Deletes a token. False where there was none.
+    async fn delete_token(&self, id: &TokenId) -> Result<bool, StoreError>;
+
+    /// An owner's keys, by provider's id and then creation order, without their sealed secrets.
+    async fn keys(&self, owner: &Owner) -> Result<Vec<KeyRecord>, StoreError>;
+
+    /// One pool as rotation needs it: one read gives whether the owner exists, its data key, and the pool's keys in
+    /// creation order.
+    async fn pool(&self, pool: &PoolId) -> Result<PoolRecord, StoreError>;
+
+    /// Adds a key at the end of its pool.
+    async fn add_key(&self, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError>;
+
+    /// Replaces a key's secret. Its place in the rotation stays, and it counts as readable again.
+    async fn replace_key(
+        &self,
+        pool: &PoolId,
+        key: &KeyId,
+        replacement: &KeyReplacement,
+    ) -> Result<KeyRecord, ReplaceKeyError>;
+
+    /// Renames a key or switches it on or off.
+    async fn change_key(&self, owner: &Owner, key: &KeyId, change: &KeyChange) -> Result<KeyRecord, ChangeKeyError>;
+
+    /// Deletes one key. False where the pool has no such key.
+    async fn delete_key(&self, pool: &PoolId, key: &KeyId) -> Result<bool, StoreError>;
+
+    /// Deletes all keys of a pool; answers how many there were.
+    async fn delete_keys(&self, pool: &PoolId) -> Result<u64, StoreError>;
+
+    /// Notes whether a key opens, unless its secret was replaced since `sealed` was read. (Changes nothing that a pool in
+    /// memory is made of, so it announces no change.)
+    async fn mark_readable(&self, pool: &PoolId, key: &KeyId, sealed: &[u8], readable: bool) -> Result<(), StoreError>;
+
+    /// Notes when keys were used last. Never moves a date back; keys that are gone are passed over.
+    async fn record_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
+
+    /// Tells the sink of every change that another process commits, as long as the future is polled; the store's own
+    /// changes may be told too. Ends only with an error: then the caller can trust nothing it keeps until it watches
+    /// again.
+    async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError;
+}
