@@ -4,7 +4,7 @@
 //! right, and the use cases take permits: code that forgets to ask has nothing to call them with.
 
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use claviger_core::access::Grant;
 use claviger_core::{Action, Clock, Owner, Role, Timestamp, TokenId, WorkspaceId};
@@ -231,7 +231,7 @@ pub enum GatewayForbidden {
 pub struct Access {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    root: TokenHash,
+    root: OnceLock<TokenHash>,
     tokens: Live<TokenId, Option<KnownToken>>,
 }
 
@@ -242,8 +242,17 @@ struct KnownToken {
 }
 
 impl Access {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, root: TokenHash, capacity: usize) -> Self {
-        Self { store, clock, root, tokens: Live::new(capacity) }
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, capacity: usize) -> Self {
+        Self { store, clock, root: OnceLock::new(), tokens: Live::new(capacity) }
+    }
+
+    /// Lets the root token in. Only the first one counts.
+    pub(crate) fn admit_root(&self, root: TokenHash) {
+        let _ = self.root.set(root);
+    }
+
+    fn is_root(&self, text: &[u8]) -> bool {
+        self.root.get().is_some_and(|root| root.is_of_text(text))
     }
 
     /// Proves a token.
@@ -251,7 +260,7 @@ impl Access {
         let presented = match PresentedToken::parse(text) {
             Ok(presented) => presented,
             // A root token given from outside may have any form.
-            Err(MalformedToken::Foreign | MalformedToken::Damaged) if self.root.is_of_text(text) => {
+            Err(MalformedToken::Foreign | MalformedToken::Damaged) if self.is_root(text) => {
                 return Ok(Principal::operator());
             }
             Err(MalformedToken::Foreign | MalformedToken::Damaged) => return Err(AuthenticateError::Malformed),
@@ -261,7 +270,7 @@ impl Access {
         {
             return self.prove(&presented, kept.as_ref());
         }
-        if self.root.is_of(&presented) {
+        if self.is_root(text) {
             return Ok(Principal::operator());
         }
         let id: TokenId = presented.id().parse().map_err(|_| AuthenticateError::Malformed)?;

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use claviger_core::{Catalogue, Clock};
 use claviger_seal::{MasterKey, NewToken, TokenHash};
-use claviger_store::{ChangeSink, Store, StoreError};
+use claviger_store::ChangeSink;
 
-pub use claviger_store::{KeyRecord, Page, TokenRecord, Workspace};
+pub use claviger_store::{KeyRecord, KeyReplacement, Page, Store, StoreError, TokenRecord, Workspace};
 pub use start::StartError;
 
 use access::Access;
@@ -36,8 +36,6 @@ pub struct Parts {
     pub catalogue: Catalogue,
     /// Where "now" comes from.
     pub clock: Arc<dyn Clock>,
-    /// The hash of a root token given from outside.
-    pub root_token: Option<TokenHash>,
     /// How many pools and how many tokens are kept in memory at most.
     pub cache_entries: usize,
 }
@@ -62,13 +60,12 @@ pub struct App {
 }
 
 impl App {
-    /// Proves the master key and puts everything together. A root token that had to be made comes back to be shown.
-    pub async fn start(parts: Parts) -> Result<(Self, Option<NewToken>), StartError> {
-        let Parts { store, master, catalogue, clock, root_token, cache_entries } = parts;
+    /// Proves the master key and puts everything together. There is no root token yet.
+    pub async fn start(parts: Parts) -> Result<Self, StartError> {
+        let Parts { store, master, catalogue, clock, cache_entries } = parts;
         start::prove(&*store, &master).await?;
-        let (root, made) = start::root_token(&*store, root_token).await?;
         let master = Arc::new(master);
-        let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), root, cache_entries));
+        let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), cache_entries));
         let keyring =
             Keyring::new(Arc::clone(&store), Arc::clone(&master), Arc::clone(&clock), &catalogue, cache_entries);
         let keyring = Arc::new(keyring);
@@ -82,7 +79,15 @@ impl App {
         };
         let tokens = Tokens { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
         let workspaces = Workspaces { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
-        Ok((Self { access, keyring, keys, tokens, workspaces, catalogue, store, feed }, made))
+        Ok(Self { access, keyring, keys, tokens, workspaces, catalogue, store, feed })
+    }
+
+    /// Lets a root token in: the one given from outside, or the one whose hash is stored, or else a new one, which comes
+    /// back to be shown this once.
+    pub async fn admit_root(&self, given: Option<TokenHash>) -> Result<Option<NewToken>, StartError> {
+        let (root, made) = start::root_token(&*self.store, given).await?;
+        self.access.admit_root(root);
+        Ok(made)
     }
 
     /// Whether Claviger can serve: the database answers. (The master key was proven at the start.)

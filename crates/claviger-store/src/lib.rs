@@ -121,7 +121,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn record_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
 
     /// Tells the sink of every change that another process commits, as long as the future is polled; the store's own
-    /// changes may be told too. Ends only with an error: then the caller can trust nothing it keeps until it watches
-    /// again.
+    /// changes may be told too. Begins with [`Change::Everything`], from where on nothing is missed. Ends only with an
+    /// error: then the caller can trust nothing it keeps until it watches again.
     async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError;
 }

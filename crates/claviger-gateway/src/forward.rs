@@ -1,0 +1,360 @@
+//! The request as the provider gets it: the caller's, without the caller's token, with the leased key.
+
+use bytes::Bytes;
+use claviger_core::catalogue::{Auth, Origin};
+use claviger_core::path::parameters;
+use claviger_core::{KeySecret, Provider};
+use data_encoding::BASE64;
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
+};
+use hyper::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use hyper::http::uri::{Authority, PathAndQuery, Scheme};
+use hyper::{Uri, http};
+use memchr::memmem;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroizing;
+
+use crate::credential::{KEY_HEADERS, KEY_PARAMETER};
+
+/// What a value in a query string need not have encoded.
+const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// A provider with its origins taken apart, ready to address requests to.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) provider: std::sync::Arc<Provider>,
+    bases: Vec<Base>,
+}
+
+#[derive(Debug)]
+struct Base {
+    scheme: Scheme,
+    authority: Authority,
+}
+
+impl Route {
+    pub(crate) fn new(provider: std::sync::Arc<Provider>) -> Result<Self, http::uri::InvalidUri> {
+        let base = |origin: &Origin| {
+            let scheme = if origin.url.is_https() { Scheme::HTTPS } else { Scheme::HTTP };
+            let authority = origin.url.authority().parse()?;
+            Ok::<_, http::uri::InvalidUri>(Base { scheme, authority })
+        };
+        let bases = provider.origins.iter().map(base).collect::<Result<_, _>>()?;
+        Ok(Self { provider, bases })
+    }
+
+    fn base_of(&self, origin: &Origin) -> Option<&Base> {
+        let index = self.provider.origins.iter().position(|other| std::ptr::eq(other, origin))?;
+        self.bases.get(index)
+    }
+}
+
+/// Something about a request that cannot be written for the provider.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the request cannot be written for the provider")]
+pub(crate) struct Unwritable;
+
+/// Where one request goes, and how it shows its key there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Destination<'a> {
+    route: &'a Route,
+    origin: &'a Origin,
+    path: &'a str,
+    query: Option<&'a str>,
+}
+
+impl<'a> Destination<'a> {
+    /// Resolves what comes after the provider in a gateway path.
+    pub(crate) fn new(route: &'a Route, path: &'a str, query: Option<&'a str>) -> Self {
+        let (origin, path) = route.provider.route(path);
+        Self { route, origin, path, query }
+    }
+
+    /// How this destination wants its key.
+    pub(crate) fn auth(&self) -> &'a Auth {
+        self.route.provider.auth_at(self.origin)
+    }
+
+    /// The address, with the key in it where the provider wants it in the query.
+    pub(crate) fn uri(&self, token: &[u8], secret: &KeySecret) -> Result<Uri, Unwritable> {
+        let base = self.route.base_of(self.origin).ok_or(Unwritable)?;
+        let prefix = self.origin.url.prefix();
+        let query = self.query.unwrap_or_default();
+        let mut target = String::with_capacity(prefix.len() + self.path.len() + query.len() + 1);
+        target.push_str(prefix);
+        target.push_str(self.path);
+        self.push_query(&mut target, query, token, secret)?;
+        let target = PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Unwritable)?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(base.scheme.clone());
+        parts.authority = Some(base.authority.clone());
+        parts.path_and_query = Some(target);
+        Uri::from_parts(parts).map_err(|_| Unwritable)
+    }
+
+    /// Parameters that hold a key, the caller's token among them, stay behind; the others go as they came.
+    fn push_query(&self, target: &mut String, query: &str, token: &[u8], secret: &KeySecret) -> Result<(), Unwritable> {
+        let mut separator = '?';
+        let mut push = |text: &str| {
+            target.push(separator);
+            target.push_str(text);
+            separator = '&';
+        };
+        for parameter in parameters(query) {
+            let is_key = self.is_key_parameter(&parameter);
+            if !is_key && !holds(parameter.value().as_bytes(), token) && !holds(parameter.raw.as_bytes(), token) {
+                push(parameter.raw);
+            }
+        }
+        if let Auth::Query { name } = self.auth() {
+            let secret = std::str::from_utf8(secret.expose_to_provider()).map_err(|_| Unwritable)?;
+            push(&format!("{name}={}", utf8_percent_encode(secret, QUERY_VALUE)));
+        }
+        Ok(())
+    }
+
+    /// Whether a parameter is a place where this provider would take a key from, so that no other key than the leased
+    /// one gets there. `key` means something else to many providers, and is a key only where the value is a token.
+    fn is_key_parameter(&self, parameter: &claviger_core::path::QueryParameter<'_>) -> bool {
+        let places = self.route.provider.also.iter().map(|place| &place.auth).chain([self.auth()]);
+        let mut names = places.filter_map(|auth| match auth {
+            Auth::Query { name } => Some(name.as_str()),
+            Auth::Bearer | Auth::Header { .. } | Auth::Body { .. } | Auth::Basic { .. } => None,
+        });
+        names.any(|name| parameter.is_named(name))
+            || (parameter.is_named(KEY_PARAMETER) && parameter.value().starts_with("clv_"))
+    }
+
+    /// Makes the caller's headers the provider's.
+    pub(crate) fn headers(&self, headers: &mut HeaderMap, token: &[u8], secret: &KeySecret) -> Result<(), Unwritable> {
+        strip_hop_by_hop(headers);
+        let own = self.own_key_headers();
+        let dropped: Vec<HeaderName> = headers
+            .iter()
+            .filter(|(name, value)| {
+                is_never_forwarded(name) || own.contains(&Some(name.as_str())) || holds(value.as_bytes(), token)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in dropped {
+            headers.remove(name);
+        }
+        let secret = secret.expose_to_provider();
+        match self.auth() {
+            Auth::Bearer => insert_secret(headers, AUTHORIZATION, &[b"Bearer ", secret]),
+            Auth::Header { name, prefix } => {
+                let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Unwritable)?;
+                insert_secret(headers, name, &[prefix.as_bytes(), secret])
+            }
+            Auth::Basic { username } => {
+                let pair = match username {
+                    Some(username) => Zeroizing::new([username.as_bytes(), b":", secret].concat()),
+                    None => Zeroizing::new([secret, b":"].concat()),
+                };
+                let encoded = Zeroizing::new(BASE64.encode(&pair));
+                insert_secret(headers, AUTHORIZATION, &[b"Basic ", encoded.as_bytes()])
+            }
+            Auth::Query { .. } | Auth::Body { .. } => Ok(()),
+        }
+    }
+
+    /// Headers in which this provider would take a key.
+    fn own_key_headers(&self) -> [Option<&'a str>; 3] {
+        let mut names = [None; 3];
+        let also = self.route.provider.also.iter().map(|place| &place.auth);
+        let headers = also.chain([self.auth()]).filter_map(|auth| match auth {
+            Auth::Header { name, .. } => Some(name.as_str()),
+            Auth::Bearer | Auth::Query { .. } | Auth::Body { .. } | Auth::Basic { .. } => None,
+        });
+        for (place, name) in names.iter_mut().zip(headers) {
+            *place = Some(name);
+        }
+        names
+    }
+}
+
+/// Headers that end at Claviger, beside those of the connection: who the caller is, and what is for Claviger.
+fn is_never_forwarded(name: &HeaderName) -> bool {
+    *name == HOST
+        || *name == AUTHORIZATION
+        || *name == COOKIE
+        || *name == EXPECT
+        || KEY_HEADERS.contains(&name.as_str())
+        || name.as_str().starts_with("x-claviger-")
+}
+
+/// Whether text holds the caller's token. A token is long, so that most texts are told by their length.
+pub(crate) fn holds(text: &[u8], token: &[u8]) -> bool {
+    text.len() >= token.len() && memmem::find(text, token).is_some()
+}
+
+/// Removes the headers that are between two neighbours only, also those that `Connection` names.
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+        let named = named.flat_map(|value| value.split(','));
+        let named: Vec<HeaderName> = named.filter_map(|name| name.trim().parse().ok()).collect();
+        for name in named {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    for name in [TE, TRAILER, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION] {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}
+
+/// Makes the provider's headers the caller's.
+pub(crate) fn answer_headers(headers: &mut HeaderMap) {
+    strip_hop_by_hop(headers);
+    headers.remove(SET_COOKIE);
+}
+
+fn insert_secret(headers: &mut HeaderMap, name: HeaderName, parts: &[&[u8]]) -> Result<(), Unwritable> {
+    let value = parts.concat();
+    let mut value = HeaderValue::from_maybe_shared(Bytes::from(value)).map_err(|_| Unwritable)?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+/// Puts the key into a JSON object, in the place of a field of that name if there is one.
+pub(crate) fn body_with_key(body: &[u8], field: &str, secret: &KeySecret) -> Option<Bytes> {
+    let mut object: serde_json::Map<String, serde_json::Value> = match body {
+        [] => serde_json::Map::new(),
+        body => serde_json::from_slice(body).ok()?,
+    };
+    let secret = std::str::from_utf8(secret.expose_to_provider()).ok()?;
+    object.insert(field.to_owned(), secret.into());
+    serde_json::to_vec(&object).ok().map(Bytes::from)
+}
+
+/// The length of a body that was rewritten.
+pub(crate) fn set_length(headers: &mut HeaderMap, length: usize) {
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use claviger_core::Catalogue;
+    use claviger_core::catalogue::BaseUrl;
+
+    use super::*;
+
+    const TOKEN: &[u8] = b"clv_0123456789abcdef_0123456789abcdef";
+
+    fn secret() -> KeySecret {
+        KeySecret::parse(&Zeroizing::new("a+b/c=".to_owned())).unwrap()
+    }
+
+    fn route(provider: &str) -> Route {
+        Route::new(Arc::clone(Catalogue::builtin().unwrap().get(provider).unwrap())).unwrap()
+    }
+
+    fn uri(provider: &str, path: &str, query: Option<&str>) -> String {
+        Destination::new(&route(provider), path, query).uri(TOKEN, &secret()).unwrap().to_string()
+    }
+
+    fn sent(provider: &str, pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let route = route(provider);
+        let mut headers: HeaderMap = pairs
+            .iter()
+            .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
+            .collect();
+        Destination::new(&route, "/", None).headers(&mut headers, TOKEN, &secret()).unwrap();
+        let mut sent: Vec<_> =
+            headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        sent.sort();
+        sent
+    }
+
+    #[test]
+    fn paths_and_queries_go_as_they_came() {
+        assert_eq!(uri("openai", "/v1/models", Some("a=%2F&b")), "https://api.openai.com/v1/models?a=%2F&b");
+        assert_eq!(uri("openai", "/v1/a%2Fb", None), "https://api.openai.com/v1/a%2Fb");
+        assert_eq!(uri("jina", "/https://example.com//a", None), "https://r.jina.ai/https://example.com//a");
+    }
+
+    #[test]
+    fn an_alias_selects_the_origin() {
+        assert_eq!(uri("openai", "/eu/v1/models", None), "https://eu.api.openai.com/v1/models");
+        assert_eq!(
+            uri("google_cloud", "/maps/maps/api/geocode/json", Some("address=x")),
+            "https://maps.googleapis.com/maps/api/geocode/json?address=x&key=a%2Bb%2Fc%3D"
+        );
+    }
+
+    #[test]
+    fn a_base_url_with_a_path_goes_before_the_callers_path() {
+        let base: BaseUrl = "http://127.0.0.1:8080/mock/openai".parse().unwrap();
+        let provider = Catalogue::builtin().unwrap().get("openai").unwrap().as_ref().clone().with_base_url(base);
+        let route = Route::new(Arc::new(provider)).unwrap();
+        let destination = Destination::new(&route, "/v1/models", None);
+        assert_eq!(
+            destination.uri(TOKEN, &secret()).unwrap().to_string(),
+            "http://127.0.0.1:8080/mock/openai/v1/models"
+        );
+    }
+
+    #[test]
+    fn keys_and_tokens_in_the_query_stay_behind() {
+        let token = std::str::from_utf8(TOKEN).unwrap();
+        let query = format!("key={token}&alt=sse&x={token}");
+        assert_eq!(
+            uri("google", "/v1beta/models", Some(&query)),
+            "https://generativelanguage.googleapis.com/v1beta/models?alt=sse"
+        );
+        assert_eq!(
+            uri("hunter", "/v2/account", Some("api_key=other&a=1")),
+            "https://api.hunter.io/v2/account?a=1&api_key=a%2Bb%2Fc%3D"
+        );
+        assert_eq!(uri("openai", "/v1/models", Some("key=sort")), "https://api.openai.com/v1/models?key=sort");
+    }
+
+    #[test]
+    fn the_leased_key_is_the_only_credential_that_is_sent() {
+        let token = std::str::from_utf8(TOKEN).unwrap();
+        let bearer = format!("Bearer {token}");
+        let pairs = [
+            ("authorization", bearer.as_str()),
+            ("x-api-key", token),
+            ("x-custom", &bearer),
+            ("cookie", "a=b"),
+            ("x-claviger-workspace", "w"),
+            ("host", "claviger.example"),
+            ("accept", "*/*"),
+        ];
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(sent("openai", &pairs), [pair("accept", "*/*"), pair("authorization", "Bearer a+b/c=")]);
+        assert_eq!(sent("anthropic", &pairs), [pair("accept", "*/*"), pair("x-api-key", "a+b/c=")]);
+        assert_eq!(sent("falai", &pairs), [pair("accept", "*/*"), pair("authorization", "Key a+b/c=")]);
+        assert_eq!(sent("hunter", &pairs), [pair("accept", "*/*")]);
+    }
+
+    #[test]
+    fn headers_of_the_connection_stay_behind() {
+        let pairs = [
+            ("connection", "keep-alive, X-Private"),
+            ("keep-alive", "timeout=5"),
+            ("x-private", "1"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("expect", "100-continue"),
+            ("proxy-authorization", "Basic eA=="),
+        ];
+        assert_eq!(sent("hunter", &pairs), []);
+    }
+
+    #[test]
+    fn a_key_in_a_json_body_takes_the_place_of_the_callers() {
+        let body = body_with_key(br#"{"q":1,"key":"mine"}"#, "key", &secret()).unwrap();
+        assert_eq!(body, r#"{"key":"a+b/c=","q":1}"#);
+        assert_eq!(body_with_key(b"", "key", &secret()).unwrap(), r#"{"key":"a+b/c="}"#);
+        assert!(body_with_key(b"[1]", "key", &secret()).is_none());
+    }
+}

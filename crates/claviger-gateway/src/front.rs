@@ -1,0 +1,251 @@
+//! The door: one listener a worker, and one worker a core.
+//!
+//! A worker is a thread with a runtime of its own, its own listener on the shared port (the kernel deals connections
+//! out), and its own connections to providers. A gateway request stays on one thread from the first byte to the last,
+//! so that nothing on its way is passed between cores. Everything else is handed to the control plane.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread::{Builder as ThreadBuilder, JoinHandle};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use rustls::ClientConfig;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::address;
+use crate::body::Reply;
+use crate::relay::Gateway;
+use crate::upstream::{self, TlsError, Upstreams};
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 4_096;
+/// How long a caller may take for the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long to leave off accepting when the system has no more descriptors: others close theirs meanwhile.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Answers what is not for the gateway.
+pub trait ControlPlane: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>>;
+}
+
+/// The door cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum FrontError {
+    /// Another process listens there.
+    #[error("{0} is in use by another process: stop it, or set server.listen to another address")]
+    InUse(SocketAddr),
+    /// The system does not let us listen there.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// See [`TlsError`].
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No thread, or no runtime for one.
+    #[error("a worker could not be started: {0}")]
+    Worker(#[source] io::Error),
+}
+
+/// The open door.
+#[derive(Debug)]
+pub struct Front {
+    address: SocketAddr,
+    stop: CancellationToken,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Front {
+    /// Listens, with so many workers. `grace` is how long requests may take to finish once the door is closed.
+    pub fn open(
+        listen: SocketAddr,
+        workers: usize,
+        grace: Duration,
+        gateway: &Arc<Gateway>,
+        control: &Arc<dyn ControlPlane>,
+    ) -> Result<Self, FrontError> {
+        let tls = upstream::tls()?;
+        let listeners = listeners(listen, workers.max(1))?;
+        let address = listeners[0].local_addr().map_err(|error| FrontError::Listen(listen, error))?;
+        let stop = CancellationToken::new();
+        let mut front = Self { address, stop: stop.clone(), workers: Vec::new() };
+        for (number, listener) in listeners.into_iter().enumerate() {
+            let worker = Worker {
+                gateway: Arc::clone(gateway),
+                control: Arc::clone(control),
+                upstreams: upstreams(&tls, gateway),
+            };
+            let worker = Arc::new(worker);
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FrontError::Worker)?;
+            let stop = stop.clone();
+            let thread = ThreadBuilder::new().name(format!("gateway-{number}"));
+            let thread = thread.spawn(move || runtime.block_on(work(worker, listener, stop, grace)));
+            front.workers.push(thread.map_err(FrontError::Worker)?);
+        }
+        Ok(front)
+    }
+
+    /// Where callers connect to.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes the door, and waits for what runs to finish, as long as the grace lasts.
+    pub async fn close(mut self) {
+        self.stop.cancel();
+        let workers = std::mem::take(&mut self.workers);
+        let joined = TaskTracker::new().spawn_blocking(move || {
+            for worker in workers {
+                if worker.join().is_err() {
+                    tracing::error!("a worker had panicked");
+                }
+            }
+        });
+        if joined.await.is_err() {
+            tracing::error!("the workers could not be waited for");
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+fn upstreams(tls: &ClientConfig, gateway: &Gateway) -> Upstreams {
+    Upstreams::new(tls, gateway.settings.connect_timeout)
+}
+
+/// One listener a worker, all on the same port.
+fn listeners(listen: SocketAddr, count: usize) -> Result<Vec<StdListener>, FrontError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::AddrInUse => FrontError::InUse(listen),
+        _ => FrontError::Listen(listen, error),
+    };
+    if listen.port() != 0 {
+        // Sockets that share a port do not complain of each other, so a second server would go unnoticed. One that
+        // does not share is refused as long as anybody listens there.
+        listener(listen, false).map_err(failed)?;
+    }
+    let first = listener(listen, true).map_err(failed)?;
+    let address = first.local_addr().map_err(failed)?;
+    let mut all = vec![first];
+    for _ in 1..count {
+        all.push(listener(address, true).map_err(failed)?);
+    }
+    Ok(all)
+}
+
+fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+struct Worker {
+    gateway: Arc<Gateway>,
+    control: Arc<dyn ControlPlane>,
+    upstreams: Upstreams,
+}
+
+async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToken, grace: Duration) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "a worker's listener cannot be used");
+            return;
+        }
+    };
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    server.http2().timer(TokioTimer::new());
+    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BREATH).await;
+                continue;
+            }
+        };
+        // Small pieces of a stream must not wait for an acknowledgement of the piece before.
+        if stream.set_nodelay(true).is_err() {
+            continue;
+        }
+        serve(&worker, &server, &graceful, &connections, stream);
+    }
+    drop(listener);
+    connections.close();
+    let finished = async {
+        graceful.shutdown().await;
+        connections.wait().await;
+        worker.gateway.tunnels.close();
+        worker.gateway.tunnels.wait().await;
+    };
+    if tokio::time::timeout(grace, finished).await.is_err() {
+        tracing::warn!("requests that still run are broken off");
+    }
+}
+
+fn serve(
+    worker: &Arc<Worker>,
+    server: &auto::Builder<TokioExecutor>,
+    graceful: &GracefulShutdown,
+    connections: &TaskTracker,
+    stream: TcpStream,
+) {
+    let service = {
+        let worker = Arc::clone(worker);
+        service_fn(move |request| {
+            let worker = Arc::clone(&worker);
+            async move { Ok::<_, Infallible>(worker.answer(request).await) }
+        })
+    };
+    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    let connection = graceful.watch(connection);
+    let metrics = Arc::clone(&worker.gateway.metrics);
+    metrics.connection_opened();
+    connections.spawn(async move {
+        // A connection that breaks is the caller's business.
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection broke");
+        }
+        metrics.connection_closed();
+    });
+}
+
+impl Worker {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
+        if address::is_gateway(request.uri()) {
+            self.gateway.handle(&self.upstreams, request).await
+        } else {
+            self.control.answer(request).await
+        }
+    }
+}

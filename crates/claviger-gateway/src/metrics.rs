@@ -1,0 +1,40 @@
+//! What the gateway counts beside the leases.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use parking_lot::Mutex;
+
+/// Counts of the gateway as a whole.
+#[derive(Debug, Default)]
+pub struct GatewayMetrics {
+    /// Refusals by code. They are not on the way of a request that is relayed.
+    refusals: Mutex<BTreeMap<&'static str, u64>>,
+    connections: AtomicI64,
+}
+
+impl GatewayMetrics {
+    pub(crate) fn refused(&self, code: &'static str) {
+        *self.refusals.lock().entry(code).or_default() += 1;
+    }
+
+    pub(crate) fn connection_opened(&self) {
+        self.connections.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many requests Claviger answered by itself, by code.
+    #[must_use]
+    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        self.refusals.lock().clone()
+    }
+
+    /// How many connections of callers are open.
+    #[must_use]
+    pub fn connections(&self) -> i64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,66 @@
+//! Upgraded connections: WebSockets and the like, passed on byte by byte.
+
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
+use hyper::upgrade::OnUpgrade;
+use hyper::{Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use tokio_util::task::TaskTracker;
+
+/// A caller's wish to go on with another protocol.
+pub(crate) struct Upgrade {
+    protocol: HeaderValue,
+    caller: OnUpgrade,
+}
+
+/// A provider's consent.
+pub(crate) struct Accepted {
+    protocol: HeaderValue,
+}
+
+/// Whether the caller wants to go on with another protocol.
+pub(crate) fn wanted(request: &mut Request<Incoming>) -> Option<Upgrade> {
+    if request.version() != Version::HTTP_11 {
+        return None;
+    }
+    let protocol = request.headers().get(UPGRADE)?.clone();
+    let connection = request.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let mut options = connection.flat_map(|value| value.split(','));
+    // HTTP/2 without TLS begins with its own preface here; the upgrade to it is a dead letter of the old standard.
+    let asked = options.any(|option| option.trim().eq_ignore_ascii_case("upgrade")) && protocol != "h2c";
+    asked.then(|| Upgrade { protocol, caller: hyper::upgrade::on(request) })
+}
+
+impl Upgrade {
+    /// Asks the provider for the same.
+    pub(crate) fn put_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, self.protocol.clone());
+    }
+
+    /// Where the provider consents, joins both connections once the answer has gone out.
+    pub(crate) fn accept(self, response: &mut Response<Incoming>, tunnels: &TaskTracker) -> Option<Accepted> {
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return None;
+        }
+        let protocol = response.headers().get(UPGRADE).cloned().unwrap_or(self.protocol);
+        let provider = hyper::upgrade::on(response);
+        let caller = self.caller;
+        tunnels.spawn(async move {
+            let (Ok(caller), Ok(provider)) = tokio::join!(caller, provider) else {
+                return;
+            };
+            let (mut caller, mut provider) = (TokioIo::new(caller), TokioIo::new(provider));
+            // However it ends, both sides are closed; there is nobody left to tell.
+            let _ = tokio::io::copy_bidirectional(&mut caller, &mut provider).await;
+        });
+        Some(Accepted { protocol })
+    }
+}
+
+impl Accepted {
+    pub(crate) fn put_headers(&self, headers: &mut HeaderMap) {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, self.protocol.clone());
+    }
+}

@@ -1,0 +1,123 @@
+//! A gateway before a mock provider.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_core::catalogue::BaseUrl;
+use claviger_core::{Catalogue, WorkspaceId};
+use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings, Reply};
+use claviger_mock_provider::MockProvider;
+use claviger_testkit::{Client, TestApp, put_key, random_secret};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+pub(crate) struct Fixture {
+    pub(crate) test: TestApp,
+    pub(crate) mock: MockProvider,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) token: String,
+    front: Front,
+}
+
+struct NoControlPlane;
+
+impl ControlPlane for NoControlPlane {
+    fn answer(&self, _: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>> {
+        let mut response = Response::new(Reply::Full(None));
+        *response.status_mut() = StatusCode::IM_A_TEAPOT;
+        Box::pin(async move { response })
+    }
+}
+
+pub(crate) fn patient() -> GatewaySettings {
+    GatewaySettings {
+        connect_timeout: Duration::from_secs(5),
+        response_timeout: Duration::from_mins(1),
+        idle_timeout: Duration::from_mins(1),
+        replay_limit: 1024 * 1024,
+    }
+}
+
+/// The catalogue with every provider behind the mock.
+pub(crate) fn mounted(mock: &MockProvider) -> Catalogue {
+    let builtin = Catalogue::builtin().unwrap();
+    let mut mounted = builtin.clone();
+    for provider in builtin.iter() {
+        let base: BaseUrl = mock.base_url(provider.id.as_str()).parse().unwrap();
+        mounted.insert(provider.as_ref().clone().with_base_url(base));
+    }
+    mounted
+}
+
+impl Fixture {
+    pub(crate) async fn new() -> Self {
+        Self::with(patient(), |_| {}).await
+    }
+
+    pub(crate) async fn with(settings: GatewaySettings, adapt: impl FnOnce(&mut Catalogue)) -> Self {
+        let mock = MockProvider::start(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let mut catalogue = mounted(&mock);
+        adapt(&mut catalogue);
+        let test = TestApp::with_catalogue(catalogue).await;
+        let workspace = test.workspace("w").await;
+        let token = test.runtime_token(&workspace).await;
+        let gateway = Arc::new(Gateway::new(Arc::clone(&test.app), settings).unwrap());
+        let control: Arc<dyn ControlPlane> = Arc::new(NoControlPlane);
+        let front = Front::open(([127, 0, 0, 1], 0).into(), 2, Duration::from_secs(5), &gateway, &control).unwrap();
+        Self { test, mock, workspace, token, front }
+    }
+
+    /// Stores a key; answers its secret.
+    pub(crate) async fn key(&self, provider: &str) -> String {
+        let secret = random_secret();
+        let permit = self.test.manage_keys(&self.workspace);
+        self.test.app.keys.add(&permit, put_key(provider, &secret)).await.unwrap();
+        secret
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(&format!("http://{}", self.front.address()), &self.token)
+    }
+
+    /// A bare connection to the gateway.
+    pub(crate) async fn connect(&self) -> Raw {
+        Raw(TcpStream::connect(self.front.address()).await.unwrap())
+    }
+
+    pub(crate) async fn close(self) {
+        self.front.close().await;
+    }
+}
+
+/// HTTP by hand, for what a client library would not send.
+pub(crate) struct Raw(pub(crate) TcpStream);
+
+impl Raw {
+    pub(crate) async fn write(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Reads until the text has been seen; panics where the connection ends before.
+    pub(crate) async fn read_until(&mut self, text: &str) -> String {
+        let mut seen = Vec::new();
+        while !String::from_utf8_lossy(&seen).contains(text) {
+            let mut buffer = [0; 4_096];
+            let length = self.0.read(&mut buffer).await.unwrap();
+            assert!(length > 0, "the connection ended after {:?}", String::from_utf8_lossy(&seen));
+            seen.extend_from_slice(&buffer[..length]);
+        }
+        String::from_utf8(seen).unwrap()
+    }
+
+    /// Reads to the end, however it ends.
+    pub(crate) async fn read_to_end(&mut self) -> String {
+        let mut seen = Vec::new();
+        // A connection that is reset has ended too; what came before counts.
+        let _ = self.0.read_to_end(&mut seen).await;
+        String::from_utf8_lossy(&seen).into_owned()
+    }
+}

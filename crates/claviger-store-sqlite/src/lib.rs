@@ -1,0 +1,235 @@
+//! Claviger's store on embedded SQLite: one file, no server, safe for several processes on one machine.
+//!
+//! One connection writes, and begins every transaction by taking the write lock, so that what a transaction checked
+//! holds until it commits. Several others read, and never wait for the writer. The rules that must hold whatever
+//! happens are constraints of the schema, in `migrations/`; there they hold against SQL written by hand, too.
+
+mod change;
+mod data_key;
+mod error;
+#[cfg(test)]
+mod faults;
+mod file;
+mod installation;
+mod key;
+mod open;
+mod owner;
+mod pool;
+mod read;
+mod token;
+mod wal;
+mod workspace;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use claviger_core::owner::PoolId;
+use claviger_core::{KeyId, Owner, TokenId, WorkspaceId};
+use claviger_store::{
+    AddKeyError, ChangeKeyError, ChangeSink, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey,
+    OpenStoreError, Page, PoolRecord, ReplaceKeyError, Store, StoreError, TokenRecord, Workspace, WorkspaceChange,
+};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Sqlite, SqlitePool, Transaction};
+
+use crate::error::on_write;
+use crate::file::Opened;
+
+/// A store in one SQLite file.
+pub struct SqliteStore {
+    file: Opened,
+    writer: SqlitePool,
+    readers: SqlitePool,
+    writing: SqliteConnectOptions,
+    reading: SqliteConnectOptions,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it, readable for its owner only; its folder must exist. The schema is brought up to
+    /// date.
+    pub async fn open(path: &Path) -> Result<Self, OpenStoreError> {
+        open::open(path).await
+    }
+
+    /// Waits for what is under way, and closes the file. Calls made later fail. A store that is dropped without this
+    /// loses nothing, but leaves the write-ahead log beside the file.
+    pub async fn close(&self) {
+        // The writer last: the last connection to close moves the log into the file.
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        self.file.is_in_place()?;
+        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(on_write)
+    }
+}
+
+async fn commit(write: Transaction<'static, Sqlite>) -> Result<(), StoreError> {
+    write.commit().await.map_err(on_write)
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("file", &self.file).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.file.is_in_place()?;
+        installation::canary(&self.readers).await.map(drop)
+    }
+
+    async fn canary(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        installation::canary(&self.readers).await
+    }
+
+    async fn put_canary_if_absent(&self, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut write = self.begin().await?;
+        let stored = installation::put_canary_if_absent(&mut write, sealed).await?;
+        commit(write).await?;
+        Ok(stored)
+    }
+
+    async fn root_token_hash(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        installation::root_token_hash(&self.readers).await
+    }
+
+    async fn put_root_token_hash_if_absent(&self, hash: &[u8; 32]) -> Result<[u8; 32], StoreError> {
+        let mut write = self.begin().await?;
+        let stored = installation::put_root_token_hash_if_absent(&mut write, hash).await?;
+        commit(write).await?;
+        Ok(stored)
+    }
+
+    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, StoreError> {
+        let mut write = self.begin().await?;
+        let stored = workspace::put(&mut write, change).await?;
+        commit(write).await?;
+        Ok(stored)
+    }
+
+    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+        workspace::one(&self.readers, id).await
+    }
+
+    async fn workspaces(&self, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError> {
+        workspace::page(&self.readers, page).await
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let deleted = workspace::delete(&mut write, id).await?;
+        commit(write).await?;
+        if deleted {
+            wal::forget(&self.writing).await;
+        }
+        Ok(deleted)
+    }
+
+    async fn insert_token(&self, token: &TokenRecord) -> Result<(), InsertTokenError> {
+        let mut write = self.begin().await?;
+        token::insert(&mut write, token).await?;
+        commit(write).await?;
+        Ok(())
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError> {
+        token::one(&self.readers, id).await
+    }
+
+    async fn tokens(
+        &self,
+        workspace: Option<&WorkspaceId>,
+        page: &Page<TokenId>,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        token::page(&self.readers, workspace, page).await
+    }
+
+    async fn delete_token(&self, id: &TokenId) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let deleted = token::delete(&mut write, id).await?;
+        commit(write).await?;
+        Ok(deleted)
+    }
+
+    async fn keys(&self, owner: &Owner) -> Result<Vec<KeyRecord>, StoreError> {
+        key::all(&self.readers, owner).await
+    }
+
+    async fn pool(&self, pool: &PoolId) -> Result<PoolRecord, StoreError> {
+        pool::read(&self.readers, pool).await
+    }
+
+    async fn add_key(&self, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError> {
+        let mut write = self.begin().await?;
+        let added = key::add(&mut write, pool, key).await?;
+        commit(write).await?;
+        Ok(added)
+    }
+
+    async fn replace_key(
+        &self,
+        pool: &PoolId,
+        key: &KeyId,
+        replacement: &KeyReplacement,
+    ) -> Result<KeyRecord, ReplaceKeyError> {
+        let mut write = self.begin().await?;
+        let replaced = key::replace(&mut write, pool, key, replacement).await?;
+        commit(write).await?;
+        wal::forget(&self.writing).await;
+        Ok(replaced)
+    }
+
+    async fn change_key(&self, owner: &Owner, key: &KeyId, change: &KeyChange) -> Result<KeyRecord, ChangeKeyError> {
+        let mut write = self.begin().await?;
+        let changed = key::change(&mut write, owner, key, change).await?;
+        commit(write).await?;
+        Ok(changed)
+    }
+
+    async fn delete_key(&self, pool: &PoolId, key: &KeyId) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let deleted = key::delete(&mut write, pool, key).await?;
+        commit(write).await?;
+        if deleted {
+            wal::forget(&self.writing).await;
+        }
+        Ok(deleted)
+    }
+
+    async fn delete_keys(&self, pool: &PoolId) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let deleted = key::delete_all(&mut write, pool).await?;
+        commit(write).await?;
+        if deleted > 0 {
+            wal::forget(&self.writing).await;
+        }
+        Ok(deleted)
+    }
+
+    async fn mark_readable(&self, pool: &PoolId, key: &KeyId, sealed: &[u8], readable: bool) -> Result<(), StoreError> {
+        let mut write = self.begin().await?;
+        key::mark_readable(&mut write, pool, key, sealed, readable).await?;
+        commit(write).await
+    }
+
+    async fn record_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        let mut write = self.begin().await?;
+        for used in uses {
+            key::record_use(&mut write, used).await?;
+        }
+        commit(write).await
+    }
+
+    async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError {
+        change::watch(&self.reading, sink).await
+    }
+}

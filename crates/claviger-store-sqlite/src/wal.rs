@@ -1,0 +1,27 @@
+//! Forgetting for good.
+
+use std::time::Duration;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+
+/// How long the log's readers and writers are waited for. They take milliseconds; a backup may take longer, and then
+/// the log is cut at the next deletion.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+/// Cuts the write-ahead log to nothing. Deleted bytes are overwritten in the file itself (`secure_delete`), but older
+/// pages, with the sealed secret or data key that was just deleted, stand in the log until it is written over, and
+/// would get into a backup that copies the log along.
+///
+/// On a connection of its own, so that waiting holds up nobody. The deletion is committed whatever comes of this.
+pub(crate) async fn forget(options: &SqliteConnectOptions) {
+    if let Err(error) = cut(options).await {
+        tracing::debug!(%error, "the write-ahead log was not cut after a deletion");
+    }
+}
+
+async fn cut(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+    let mut db = options.clone().busy_timeout(PATIENCE).connect().await?;
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut db).await?;
+    db.close().await
+}

@@ -1,0 +1,134 @@
+//! What the database itself holds, against SQL written by hand.
+
+use claviger_store_sqlite::SqliteStore;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteQueryResult};
+use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
+use tempfile::TempDir;
+
+/// A database with workspace `acme`, its pool for `openai`, and a connection such as an operator's shell has, with
+/// foreign keys on.
+async fn by_hand() -> (SqliteConnection, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("claviger.db");
+    SqliteStore::open(&file).await.unwrap().close().await;
+    let mut db = SqliteConnectOptions::new().filename(&file).connect().await.unwrap();
+    run(&mut db, "INSERT INTO workspace (owner_id, created_at) VALUES ('acme', 1)").await.unwrap();
+    run(&mut db, "INSERT INTO pool VALUES ('workspace', 'acme', 'openai', 0, 1)").await.unwrap();
+    (db, folder)
+}
+
+async fn run(db: &mut SqliteConnection, sql: &str) -> Result<SqliteQueryResult, String> {
+    sqlx::query(AssertSqlSafe(sql)).execute(db).await.map_err(|error| error.to_string())
+}
+
+async fn count(db: &mut SqliteConnection, table: &str) -> i64 {
+    sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(db).await.unwrap()
+}
+
+/// A key by hand: number, slot and fingerprint are free, the position follows the number.
+async fn insert_key(
+    db: &mut SqliteConnection,
+    owner: (&str, &str),
+    number: u64,
+    slot: i64,
+    fingerprint: u8,
+) -> Result<SqliteQueryResult, String> {
+    let (kind, id) = owner;
+    let sql = format!(
+        "INSERT INTO provider_key VALUES ('{kind}', '{id}', 'openai', 'key_{number:026}', {slot}, {}, NULL, 'sk-...',
+         x'00', x'{}', 1, 0, NULL, 1, 1, NULL)",
+        number + 1,
+        format!("{fingerprint:02x}").repeat(32),
+    );
+    run(db, &sql).await
+}
+
+const ACME: (&str, &str) = ("workspace", "acme");
+
+#[track_caller]
+fn refused(result: Result<SqliteQueryResult, String>, because: &str) {
+    let refusal = result.expect_err("the schema should have refused this");
+    assert!(refusal.contains(because), "{refusal}");
+}
+
+#[tokio::test]
+async fn an_eleventh_key_has_no_slot_to_be_in() {
+    let (mut db, _folder) = by_hand().await;
+    for number in 0..10_u8 {
+        insert_key(&mut db, ACME, number.into(), number.into(), number).await.unwrap();
+    }
+    for slot in 0..10 {
+        refused(insert_key(&mut db, ACME, 11, slot, 11).await, "UNIQUE constraint failed");
+    }
+    for slot in [-1, 10, 11] {
+        refused(insert_key(&mut db, ACME, 11, slot, 11).await, "CHECK constraint failed: slot");
+    }
+    refused(run(&mut db, "UPDATE provider_key SET slot = 10 WHERE slot = 0").await, "CHECK constraint failed: slot");
+    assert_eq!(count(&mut db, "provider_key").await, 10);
+}
+
+#[tokio::test]
+async fn a_secret_is_not_in_a_pool_twice() {
+    let (mut db, _folder) = by_hand().await;
+    insert_key(&mut db, ACME, 1, 0, 7).await.unwrap();
+    refused(insert_key(&mut db, ACME, 2, 1, 7).await, "provider_key.fingerprint");
+}
+
+#[tokio::test]
+async fn a_key_belongs_to_a_pool_and_a_pool_to_an_owner_that_exists() {
+    let (mut db, _folder) = by_hand().await;
+    refused(insert_key(&mut db, ("workspace", "nobody"), 1, 0, 1).await, "FOREIGN KEY");
+    refused(insert_key(&mut db, ("organization", "acme"), 1, 0, 1).await, "FOREIGN KEY");
+    refused(run(&mut db, "INSERT INTO pool VALUES ('workspace', 'nobody', 'openai', 0, 1)").await, "FOREIGN KEY");
+    refused(run(&mut db, "INSERT INTO data_key VALUES ('workspace', 'nobody', x'00', 1)").await, "FOREIGN KEY");
+}
+
+#[tokio::test]
+async fn deleting_a_workspace_by_hand_takes_everything_of_it() {
+    let (mut db, _folder) = by_hand().await;
+    insert_key(&mut db, ACME, 1, 0, 1).await.unwrap();
+    run(&mut db, "INSERT INTO data_key VALUES ('workspace', 'acme', x'00', 1)").await.unwrap();
+    let token =
+        "INSERT INTO token VALUES ('workspace', 'acme', 'aaaaaaaaaaaaaaaa', zeroblob(32), '', 'admin', 0, NULL, 1)";
+    run(&mut db, token).await.unwrap();
+    run(&mut db, "DELETE FROM workspace").await.unwrap();
+    for table in ["workspace", "pool", "provider_key", "data_key", "token", "owner WHERE owner_id = 'acme'"] {
+        assert_eq!(count(&mut db, table).await, 0, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn the_platform_cannot_be_deleted_and_owners_keep_their_ids() {
+    let (mut db, _folder) = by_hand().await;
+    refused(run(&mut db, "DELETE FROM owner").await, "the platform always exists");
+    refused(run(&mut db, "UPDATE owner SET owner_id = 'other' WHERE owner_id = 'acme'").await, "an owner keeps its id");
+    assert_eq!(count(&mut db, "owner").await, 2);
+}
+
+#[tokio::test]
+async fn positions_do_not_go_back() {
+    let (mut db, _folder) = by_hand().await;
+    run(&mut db, "UPDATE pool SET next_position = 5").await.unwrap();
+    refused(run(&mut db, "UPDATE pool SET next_position = 4").await, "a position is never used again");
+}
+
+#[tokio::test]
+async fn a_token_of_one_workspace_belongs_to_one() {
+    let (mut db, _folder) = by_hand().await;
+    for (kind, id, role) in [("platform", "", "admin"), ("workspace", "acme", "service"), ("workspace", "acme", "root")]
+    {
+        let sql = format!(
+            "INSERT INTO token VALUES ('{kind}', '{id}', 'aaaaaaaaaaaaaaaa', zeroblob(32), '', '{role}', 0, NULL, 1)"
+        );
+        refused(run(&mut db, &sql).await, "CHECK constraint failed");
+    }
+}
+
+#[tokio::test]
+async fn the_log_of_changes_stays_short() {
+    let (mut db, _folder) = by_hand().await;
+    let many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+                INSERT INTO change_log (kind, token_id) SELECT 'token', 'aaaaaaaaaaaaaaaa' FROM n";
+    run(&mut db, many).await.unwrap();
+    assert_eq!(count(&mut db, "change_log").await, 10_000);
+}

@@ -1,1 +1,0 @@
-//! The rules every store must keep.

@@ -1,0 +1,135 @@
+//! What the rules begin with.
+
+use claviger_core::access::TokenRole;
+use claviger_core::owner::PoolId;
+use claviger_core::{KeyId, Owner, Timestamp, TokenId, WorkspaceId};
+
+use crate::{
+    AddKeyError, DataKeyUse, KeyRecord, KeyReplacement, NewKey, PoolRecord, Store, TokenRecord, WorkspaceChange,
+};
+
+pub(super) fn at(second: u64) -> Timestamp {
+    Timestamp::from_millis(i64::try_from(second).unwrap() * 1_000)
+}
+
+pub(super) fn workspace_id(id: &str) -> WorkspaceId {
+    id.parse().unwrap()
+}
+
+pub(super) async fn workspace(store: &dyn Store, id: &str) -> Owner {
+    let change = WorkspaceChange { id: workspace_id(id), name: None, at: at(1) };
+    Owner::Workspace(store.put_workspace(&change).await.unwrap().id)
+}
+
+pub(super) fn pool_of(owner: &Owner, provider: &str) -> PoolId {
+    PoolId { owner: owner.clone(), provider: provider.parse().unwrap() }
+}
+
+/// A pool of a workspace that exists.
+pub(super) async fn pool(store: &dyn Store) -> PoolId {
+    pool_of(&workspace(store, "acme").await, "openai")
+}
+
+pub(super) fn key_id(number: u64) -> KeyId {
+    KeyId::new(at(number), [0; 10])
+}
+
+/// Equal numbers are equal secrets.
+pub(super) fn fingerprint(secret: u64) -> [u8; 32] {
+    let mut fingerprint = [0xf1; 32];
+    fingerprint[..8].copy_from_slice(&secret.to_be_bytes());
+    fingerprint
+}
+
+pub(super) fn sealed(secret: u64) -> Vec<u8> {
+    format!("sealed secret {secret}").into_bytes()
+}
+
+/// A key with this number and the secret of this number, sealed under this data key.
+pub(super) fn new_key(number: u64, data_key: DataKeyUse) -> NewKey {
+    NewKey {
+        id: key_id(number),
+        name: None,
+        masked: format!("sk-abc...{:04}", number % 10_000),
+        sealed: sealed(number),
+        fingerprint: fingerprint(number),
+        created_by: None,
+        at: at(number),
+        data_key,
+    }
+}
+
+pub(super) fn replacement(secret: u64, data_key: &[u8]) -> KeyReplacement {
+    KeyReplacement {
+        name: None,
+        masked: format!("sk-new...{:04}", secret % 10_000),
+        sealed: sealed(secret),
+        fingerprint: fingerprint(secret),
+        at: at(10_000 + secret),
+        data_key: data_key.to_vec(),
+    }
+}
+
+/// Adds a key the way a use case does: with the pool's data key, or a new one where it has none, and again where it
+/// changed in between.
+pub(super) async fn add(store: &dyn Store, pool: &PoolId, key: NewKey) -> Result<KeyRecord, AddKeyError> {
+    let mut key = key;
+    loop {
+        if let Some(data_key) = store.pool(pool).await?.data_key {
+            key.data_key = DataKeyUse::Stored(data_key);
+        }
+        match store.add_key(pool, &key).await {
+            Err(AddKeyError::DataKeyChanged) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Adds the key of this number.
+pub(super) async fn add_number(store: &dyn Store, pool: &PoolId, number: u64) -> Result<KeyRecord, AddKeyError> {
+    add(store, pool, new_key(number, DataKeyUse::New(b"a data key".to_vec()))).await
+}
+
+/// Adds the keys of these numbers, one after the other.
+pub(super) async fn fill(store: &dyn Store, pool: &PoolId, numbers: impl IntoIterator<Item = u64>) {
+    for number in numbers {
+        add_number(store, pool, number).await.unwrap();
+    }
+}
+
+pub(super) async fn read(store: &dyn Store, pool: &PoolId) -> PoolRecord {
+    store.pool(pool).await.unwrap()
+}
+
+pub(super) async fn data_key(store: &dyn Store, pool: &PoolId) -> Vec<u8> {
+    read(store, pool).await.data_key.unwrap()
+}
+
+/// The ids of a pool's keys in the order of rotation.
+pub(super) async fn ids(store: &dyn Store, pool: &PoolId) -> Vec<KeyId> {
+    read(store, pool).await.keys.into_iter().map(|key| key.id).collect()
+}
+
+/// The positions of a pool's keys in the order of rotation.
+pub(super) async fn positions(store: &dyn Store, pool: &PoolId) -> Vec<u64> {
+    read(store, pool).await.keys.into_iter().map(|key| key.position.0).collect()
+}
+
+/// One key as it is listed.
+pub(super) async fn listed(store: &dyn Store, owner: &Owner, key: &KeyId) -> KeyRecord {
+    store.keys(owner).await.unwrap().into_iter().find(|record| record.id == *key).unwrap()
+}
+
+pub(super) fn token(id: &str, role: TokenRole, workspace: Option<&str>) -> TokenRecord {
+    let id: TokenId = id.parse().unwrap();
+    TokenRecord {
+        hash: [7; 32],
+        name: format!("token {id}"),
+        id,
+        role,
+        workspace: workspace.map(workspace_id),
+        reveal: false,
+        expires_at: None,
+        created_at: at(5),
+    }
+}

@@ -1,0 +1,101 @@
+//! The rules that every store keeps, as tests that a backend runs on itself.
+//!
+//! A backend writes one function that makes an empty database, and one line:
+//!
+//! ```text
+//! claviger_store::contract_tests!(fresh);
+//! ```
+//!
+//! Every rule is then a test of its own, named after its sentence. Backends run on tokio, so the tests do, too.
+
+pub mod data_keys;
+mod given;
+pub mod installation;
+pub mod keys;
+pub mod pools;
+pub mod races;
+pub mod tokens;
+pub mod watching;
+pub mod workspaces;
+
+use std::sync::Arc;
+
+use crate::Store;
+
+/// An empty database, opened twice.
+#[derive(Clone, Debug)]
+pub struct Fresh {
+    /// The store under test.
+    pub store: Arc<dyn Store>,
+    /// The same database, opened again as another process would.
+    pub other: Arc<dyn Store>,
+}
+
+/// Makes a test of every rule. Takes an `async fn() -> (Fresh, T)`, where `T` is kept until the rule was tried.
+#[macro_export]
+macro_rules! contract_tests {
+    ($fresh:path) => {
+        $crate::contract_tests! { @of $fresh;
+            installation::a_new_database_answers;
+            installation::the_canary_is_stored_once;
+            installation::the_root_tokens_hash_is_stored_once;
+            installation::of_two_first_starts_one_wins;
+            workspaces::a_workspace_is_made_once_and_changed_by_what_is_named;
+            workspaces::a_workspace_that_is_not_there_is_none;
+            workspaces::workspaces_come_in_pages_by_id;
+            workspaces::deleting_a_workspace_takes_everything_of_it;
+            workspaces::deleting_a_workspace_leaves_the_others;
+            workspaces::a_workspace_made_again_starts_empty;
+            tokens::a_token_reads_back_as_it_was_stored;
+            tokens::a_token_of_a_workspace_that_does_not_exist_is_refused;
+            tokens::tokens_come_in_pages_of_one_workspace_or_all;
+            tokens::a_deleted_token_is_gone;
+            keys::a_key_reads_back_as_it_was_added;
+            keys::keys_are_listed_by_provider_and_then_creation;
+            keys::a_key_of_nobody_is_refused;
+            keys::the_platform_always_exists;
+            keys::a_replaced_key_keeps_its_place_and_is_readable_again;
+            keys::a_replacement_renames_only_where_it_names;
+            keys::replacing_with_the_secret_of_another_key_is_a_duplicate;
+            keys::replacing_with_the_same_secret_is_no_duplicate;
+            keys::a_change_touches_only_what_it_names;
+            keys::a_key_is_marked_only_while_its_secret_is_the_same;
+            keys::dates_of_last_use_never_move_back;
+            keys::under_another_owner_or_provider_nothing_is_found;
+            pools::ten_keys_fit_and_the_eleventh_is_refused;
+            pools::pools_are_full_independently_of_each_other;
+            pools::a_secret_twice_in_a_pool_is_a_duplicate_naming_the_key;
+            pools::a_secret_may_be_in_several_pools;
+            pools::order_is_creation_order_whatever_the_slot;
+            pools::positions_are_never_used_again;
+            pools::deleting_a_key_that_is_not_there_is_told;
+            data_keys::the_first_key_brings_the_data_key_and_it_stays;
+            data_keys::a_data_key_is_never_replaced;
+            data_keys::a_key_sealed_under_another_data_key_is_refused;
+            data_keys::a_replacement_sealed_under_another_data_key_is_refused;
+            data_keys::a_refused_key_leaves_nothing_behind;
+            races::sixty_four_adds_at_once_leave_ten;
+            races::sixty_four_adds_of_two_processes_leave_ten;
+            races::one_secret_added_at_once_is_stored_once;
+            races::of_two_first_adds_with_new_data_keys_one_wins;
+            races::adds_against_deletions_of_the_whole_pool_add_up;
+            races::a_replacement_against_a_deletion_leaves_nothing;
+            races::adds_against_the_deletion_of_their_workspace_leave_nothing;
+            watching::a_watcher_begins_with_nothing_to_trust;
+            watching::a_watcher_hears_of_pools_tokens_and_workspaces;
+            watching::a_watcher_does_not_hear_of_uses_and_marks;
+            watching::a_watcher_hears_of_nothing_that_was_refused;
+        }
+    };
+    (@of $fresh:path; $($module:ident::$rule:ident;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                let (fresh, _kept) = $fresh().await;
+                let tried = $crate::contract::$module::$rule(fresh);
+                // Only a rule that is broken comes near this, by waiting for what does not happen.
+                tokio::time::timeout(std::time::Duration::from_secs(60), tried).await.expect("within a minute");
+            }
+        )*
+    };
+}

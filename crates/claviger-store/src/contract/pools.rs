@@ -1,0 +1,92 @@
+//! Ten keys, no secret twice, creation order.
+
+use super::Fresh;
+use super::given::{
+    add, add_number, fill, fingerprint, ids, key_id, new_key, pool, pool_of, positions, read, workspace,
+};
+use crate::{AddKeyError, DataKeyUse, NewKey};
+
+pub async fn ten_keys_fit_and_the_eleventh_is_refused(Fresh { store, .. }: Fresh) {
+    let pool = pool(&*store).await;
+    fill(&*store, &pool, 1..=10).await;
+    let before = read(&*store, &pool).await;
+    let refused = add_number(&*store, &pool, 11).await;
+    assert!(matches!(refused, Err(AddKeyError::PoolFull)), "{refused:?}");
+    assert_eq!(read(&*store, &pool).await, before);
+
+    assert!(store.delete_key(&pool, &key_id(4)).await.unwrap());
+    add_number(&*store, &pool, 11).await.unwrap();
+    let refused = add_number(&*store, &pool, 12).await;
+    assert!(matches!(refused, Err(AddKeyError::PoolFull)), "{refused:?}");
+}
+
+pub async fn pools_are_full_independently_of_each_other(Fresh { store, .. }: Fresh) {
+    let (acme, other) = (workspace(&*store, "acme").await, workspace(&*store, "other").await);
+    fill(&*store, &pool_of(&acme, "openai"), 1..=10).await;
+    fill(&*store, &pool_of(&acme, "exa"), 11..=20).await;
+    fill(&*store, &pool_of(&other, "openai"), 21..=30).await;
+    let refused = add_number(&*store, &pool_of(&acme, "exa"), 31).await;
+    assert!(matches!(refused, Err(AddKeyError::PoolFull)), "{refused:?}");
+}
+
+pub async fn a_secret_twice_in_a_pool_is_a_duplicate_naming_the_key(Fresh { store, .. }: Fresh) {
+    let pool = pool(&*store).await;
+    let new = DataKeyUse::New(b"a data key".to_vec());
+    let again = NewKey { fingerprint: fingerprint(2), ..new_key(50, new.clone()) };
+    fill(&*store, &pool, 1..=3).await;
+    let refused = add(&*store, &pool, again.clone()).await;
+    assert!(matches!(&refused, Err(AddKeyError::Duplicate(twin)) if *twin == key_id(2)), "{refused:?}");
+
+    // Also in a full pool, where the caller can do something about the one and nothing about the other.
+    fill(&*store, &pool, 4..=10).await;
+    let refused = add(&*store, &pool, again.clone()).await;
+    assert!(matches!(&refused, Err(AddKeyError::Duplicate(twin)) if *twin == key_id(2)), "{refused:?}");
+
+    assert!(store.delete_key(&pool, &key_id(2)).await.unwrap());
+    add(&*store, &pool, again).await.unwrap();
+}
+
+pub async fn a_secret_may_be_in_several_pools(Fresh { store, .. }: Fresh) {
+    let (acme, other) = (workspace(&*store, "acme").await, workspace(&*store, "other").await);
+    for (number, pool) in [(1, pool_of(&acme, "openai")), (2, pool_of(&acme, "exa")), (3, pool_of(&other, "openai"))] {
+        let new = DataKeyUse::New(b"a data key".to_vec());
+        let key = NewKey { fingerprint: fingerprint(1), ..new_key(number, new) };
+        add(&*store, &pool, key).await.unwrap();
+    }
+}
+
+pub async fn order_is_creation_order_whatever_the_slot(Fresh { store, .. }: Fresh) {
+    let pool = pool(&*store).await;
+    // Ids that sort the other way round, and dates that all but one are later than the next.
+    fill(&*store, &pool, (11..=20).rev()).await;
+    for gone in [20, 17, 12] {
+        assert!(store.delete_key(&pool, &key_id(gone)).await.unwrap());
+    }
+    fill(&*store, &pool, [3, 2, 1]).await;
+    let expected = [19, 18, 16, 15, 14, 13, 11, 3, 2, 1].map(key_id);
+    assert_eq!(ids(&*store, &pool).await, expected);
+    let listed = store.keys(&pool.owner).await.unwrap();
+    assert_eq!(listed.into_iter().map(|key| key.id).collect::<Vec<_>>(), expected);
+}
+
+pub async fn positions_are_never_used_again(Fresh { store, .. }: Fresh) {
+    let pool = pool(&*store).await;
+    fill(&*store, &pool, 1..=3).await;
+    assert_eq!(positions(&*store, &pool).await, [1, 2, 3]);
+    assert!(store.delete_key(&pool, &key_id(3)).await.unwrap());
+    fill(&*store, &pool, 4..=4).await;
+    assert_eq!(positions(&*store, &pool).await, [1, 2, 4]);
+    assert_eq!(store.delete_keys(&pool).await.unwrap(), 3);
+    fill(&*store, &pool, 5..=6).await;
+    assert_eq!(positions(&*store, &pool).await, [5, 6]);
+}
+
+pub async fn deleting_a_key_that_is_not_there_is_told(Fresh { store, .. }: Fresh) {
+    let pool = pool(&*store).await;
+    assert_eq!(store.delete_keys(&pool).await.unwrap(), 0);
+    fill(&*store, &pool, 1..=2).await;
+    assert!(store.delete_key(&pool, &key_id(1)).await.unwrap());
+    assert!(!store.delete_key(&pool, &key_id(1)).await.unwrap());
+    assert_eq!(store.delete_keys(&pool).await.unwrap(), 1);
+    assert_eq!(store.delete_keys(&pool).await.unwrap(), 0);
+}

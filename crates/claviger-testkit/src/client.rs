@@ -1,0 +1,89 @@
+//! A small HTTP client for tests: JSON in, JSON out.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::Client as Http;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+/// Speaks to one server with one token.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: Http<HttpConnector, Full<Bytes>>,
+    base: String,
+    token: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body's bytes.
+    pub bytes: Bytes,
+    /// The body as JSON; null where it is none.
+    pub json: Value,
+}
+
+impl Answer {
+    /// The error's code, of an answer of the control plane or of the gateway.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.json["code"].as_str().or_else(|| self.json["error"]["code"].as_str()).unwrap_or_default()
+    }
+
+    /// A header's text.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+impl Client {
+    /// A client for the server at `base` (`http://host:port`).
+    #[must_use]
+    pub fn new(base: &str, token: &str) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let http = Http::builder(TokioExecutor::new()).build(connector);
+        Self { http, base: base.to_owned(), token: token.to_owned() }
+    }
+
+    /// The same, with another token.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// Sends JSON; `Value::Null` is no body. `Err` where no whole answer came.
+    pub async fn try_send(&self, method: Method, path: &str, body: &Value) -> Result<Answer, String> {
+        let bytes = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(AUTHORIZATION, format!("Bearer {}", self.token))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(bytes))
+            .map_err(|error| error.to_string())?;
+        self.try_request(request).await
+    }
+
+    /// As [`Client::try_send`], where a whole answer is expected.
+    pub async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
+        self.try_send(method, path, body).await.expect("an answer")
+    }
+
+    /// Sends a request as it is; its URI must be absolute.
+    pub async fn try_request(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let response = self.http.request(request).await.map_err(|error| error.to_string())?;
+        let (head, body) = response.into_parts();
+        let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Ok(Answer { status: head.status, headers: head.headers, bytes, json })
+    }
+}

@@ -1,0 +1,26 @@
+//! For tests: a clock set by hand, an app on throw-away data, and servers as real processes.
+//!
+//! Everything here panics instead of answering errors: in a test, a panic with its message is the failure report.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "in a test, a panic with its message is the failure report"
+)]
+
+mod app;
+mod client;
+mod clock;
+mod process;
+
+pub use app::{TestApp, put_key};
+pub use client::{Answer, Client};
+pub use clock::ManualClock;
+pub use process::Process;
+
+/// Random text that can stand for a provider key: made anew each time, so that none is in the source.
+#[must_use]
+pub fn random_secret() -> String {
+    let token = claviger_seal::NewToken::generate().expect("randomness");
+    token.reveal_once()[21..].to_owned()
+}
