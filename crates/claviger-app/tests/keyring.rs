@@ -1,4 +1,5 @@
 //! Rotation over a real store: what leases see of keys that come, go, and do not open.
+#![expect(clippy::disallowed_methods, reason = "every test waits for the tasks it spawns")]
 
 use std::collections::HashMap;
 use std::sync::Arc;

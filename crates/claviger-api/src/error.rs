@@ -1,0 +1,215 @@
+//! What callers are told when something does not work: one shape, a fixed list of codes.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use claviger_core::KeyId;
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
+
+macro_rules! codes {
+    ($($name:ident $text:literal $status:ident $meaning:literal;)*) => {
+        /// What went wrong, for a program.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub(crate) enum Code { $($name),* }
+
+        impl Code {
+            const ALL: &[Self] = &[$(Self::$name),*];
+
+            fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status),* }
+            }
+
+            fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning),* }
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidInput "invalid_input" BAD_REQUEST "a value does not have its form; `field` names it";
+    UnknownField "unknown_field" BAD_REQUEST "the body has a field that this operation does not know; `field` names it";
+    InvalidJson "invalid_json" BAD_REQUEST "the body is not JSON";
+    BodyIncomplete "body_incomplete" BAD_REQUEST "the body broke off";
+    UnknownProvider "unknown_provider" BAD_REQUEST "the catalogue has no such provider";
+    UnknownOrganization "unknown_organization" BAD_REQUEST "there is no such organization";
+    KeyLimitReached "key_limit_reached" BAD_REQUEST "the provider has ten keys here, which is the most";
+    TokenMissing "token_missing" UNAUTHORIZED "no token stands in `Authorization: Bearer …`";
+    TokenInvalid "token_invalid" UNAUTHORIZED "the token is mistyped, cut short, unknown or deleted";
+    TokenExpired "token_expired" UNAUTHORIZED "the token's time is over";
+    Forbidden "forbidden" FORBIDDEN "the token is valid, but may not do this here";
+    NotFound "not_found" NOT_FOUND "there is nothing at this path";
+    UnknownWorkspace "unknown_workspace" NOT_FOUND "the workspace does not exist";
+    UnknownKey "unknown_key" NOT_FOUND "there is no such key here";
+    UnknownToken "unknown_token" NOT_FOUND "there is no such token that the caller could reach";
+    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "the path does not take this method; `Allow` lists those it takes";
+    DuplicateKey "duplicate_key" CONFLICT "the same secret is stored for this provider already, as `keyId`";
+    BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "the body has more than 64 KiB";
+    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "the body does not come as `application/json`";
+    Internal "internal" INTERNAL_SERVER_ERROR "Claviger failed; its log says why";
+    PoolUnreadable "pool_unreadable" SERVICE_UNAVAILABLE "the workspace's data key does not open, so nothing can be sealed for it";
+    StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "the database does not do its work at the moment; try again";
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl PartialSchema for Code {
+    fn schema() -> RefOr<Schema> {
+        let meanings = Self::ALL.iter().map(|code| format!("- `{}`: {}", code.as_str(), code.meaning()));
+        let description = format!("What went wrong, for a program.\n\n{}", meanings.collect::<Vec<_>>().join("\n"));
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some(description))
+            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .into()
+    }
+}
+
+impl ToSchema for Code {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "ErrorCode".into()
+    }
+}
+
+/// The body of every answer that is not a success.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Error)]
+pub(crate) struct Problem {
+    /// A sentence for a person. It never holds a secret, nor what a caller sent as one.
+    error: String,
+    code: Code,
+    /// The field of the body, the parameter or the header that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    field: Option<String>,
+    /// With `duplicate_key`: the key that has this secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    key_id: Option<KeyId>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: Code, sentence: impl Display) -> Self {
+        Self { error: sentence.to_string(), code, field: None, key_id: None }
+    }
+
+    /// A value that does not have its form: `problem` says what it must be.
+    pub(crate) fn input(field: &str, problem: impl Display) -> Self {
+        Self::new(Code::InvalidInput, format_args!("{field} {problem}")).at(field)
+    }
+
+    pub(crate) fn at(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+
+    pub(crate) fn key(mut self, id: KeyId) -> Self {
+        self.key_id = Some(id);
+        self
+    }
+
+    /// The database failed. Why is for the log, and not for the caller.
+    pub(crate) fn store(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error = %Chain(error), "the database failed");
+        Self::new(Code::StoreUnavailable, "Claviger's database does not do its work at the moment; try again shortly")
+    }
+
+    /// Claviger failed. Why is for the log, and not for the caller.
+    pub(crate) fn internal(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error = %Chain(error), "a request failed");
+        Self::new(Code::Internal, "Claviger failed; its log says why")
+    }
+
+    /// An owner's data key does not open. Why is for the log, and not for the caller.
+    pub(crate) fn unreadable(error: &(dyn Error + 'static)) -> Self {
+        tracing::error!(error = %Chain(error), "a data key does not open");
+        Self::new(Code::PoolUnreadable, "this workspace's keys cannot be opened, and none can be stored beside them")
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        if self.code.status() == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.code == Code::StoreUnavailable {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        headers
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.code.status(), self.headers(), Json(self)).into_response()
+    }
+}
+
+/// An error with everything that caused it, on one line.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut next = self.0.source();
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
+/// An operation's error: what callers are told, and with which codes.
+pub(crate) trait Refusal {
+    /// The codes, in groups.
+    const CODES: &[&[Code]];
+
+    /// What the caller is told.
+    fn problem(self) -> Problem;
+}
+
+impl<E: Refusal> From<E> for Problem {
+    fn from(error: E) -> Self {
+        error.problem()
+    }
+}
+
+/// Documents an operation's errors: an answer a status, with the codes that it may carry.
+pub(crate) struct Refusals<E>(PhantomData<E>);
+
+impl<E: Refusal> IntoResponses for Refusals<E> {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let mut by_status = BTreeMap::<String, Vec<Code>>::new();
+        // In the order of the list, and each once, however the groups overlap.
+        for code in Code::ALL.iter().filter(|code| E::CODES.iter().any(|group| group.contains(code))) {
+            by_status.entry(code.status().as_str().to_owned()).or_default().push(*code);
+        }
+        let response = |codes: Vec<Code>| {
+            let codes = codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.meaning()));
+            let schema = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).build();
+            ResponseBuilder::new()
+                .description(codes.collect::<Vec<_>>().join("\n\n"))
+                .content("application/json", schema)
+                .into()
+        };
+        by_status.into_iter().map(|(status, codes)| (status, response(codes))).collect()
+    }
+}

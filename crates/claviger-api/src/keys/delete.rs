@@ -1,0 +1,93 @@
+//! `DELETE /api/workspaces/{id}/byok-keys`
+
+use axum::Json;
+use axum::extract::State;
+use claviger_app::access::ManageKeys;
+use claviger_app::keys::ChangeKeyError;
+use claviger_core::{KeyId, ProviderId};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::auth::{self, Allowed};
+use crate::error::{Code, Problem, Refusal, Refusals};
+use crate::json::{self, Body};
+use crate::{Shared, Success};
+
+/// Why a key is not deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeleteError {
+    #[error("there is no provider of this id; GET /api/providers lists them")]
+    UnknownProvider,
+    #[error("there is no such key")]
+    MalformedKeyId,
+    #[error(transparent)]
+    Delete(#[from] ChangeKeyError),
+}
+
+impl Refusal for DeleteError {
+    const CODES: &[&[Code]] =
+        &[auth::TOKEN, auth::RIGHT, json::BODY, &[Code::UnknownProvider, Code::UnknownWorkspace, Code::UnknownKey]];
+
+    fn problem(self) -> Problem {
+        match self {
+            Self::UnknownProvider => Problem::new(Code::UnknownProvider, self).at("providerId"),
+            Self::MalformedKeyId => Problem::new(Code::UnknownKey, self),
+            Self::Delete(error) => match error {
+                ChangeKeyError::NoOwner => Problem::new(Code::UnknownWorkspace, error),
+                ChangeKeyError::NoKey => Problem::new(Code::UnknownKey, error),
+                ChangeKeyError::Store(error) => Problem::store(&error),
+            },
+        }
+    }
+}
+
+/// Which keys to delete.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct DeleteKeyRequest {
+    /// The provider whose keys are meant.
+    #[schema(examples("openai"))]
+    provider_id: String,
+    /// The key to delete; absent for every key of the provider.
+    key_id: Option<String>,
+}
+
+impl DeleteKeyRequest {
+    fn check(self) -> Result<(ProviderId, Option<KeyId>), DeleteError> {
+        let provider = self.provider_id.parse().map_err(|_| DeleteError::UnknownProvider)?;
+        let id = self.key_id.map(|id| id.parse().map_err(|_| DeleteError::MalformedKeyId)).transpose()?;
+        Ok((provider, id))
+    }
+}
+
+/// Delete a key, or all keys of a provider
+///
+/// A deleted key serves no request from now on.
+#[utoipa::path(
+    delete,
+    path = "/api/workspaces/{id}/byok-keys",
+    operation_id = "deleteKeys",
+    tag = "Keys",
+    params(("id" = String, Path, description = "The workspace.")),
+    request_body = DeleteKeyRequest,
+    responses((status = 200, description = "Deleted.", body = Success), Refusals<DeleteError>),
+    security(("token" = ["root", "service", "admin"]))
+)]
+pub(crate) async fn delete(
+    State(api): State<Shared>,
+    Allowed(permit): Allowed<ManageKeys>,
+    Body(request): Body<DeleteKeyRequest>,
+) -> Result<Json<Success>, Problem> {
+    let (provider, id) = request.check()?;
+    let deleted = match id {
+        Some(id) => api.app.keys.delete(&permit, &provider, &id).await,
+        None => api.app.keys.delete_all(&permit, &provider).await,
+    };
+    // Keys of a provider that the catalogue has lost can still be deleted, so the catalogue is asked only afterwards.
+    let known = api.app.catalogue.get(provider.as_str()).is_some();
+    deleted.map_err(|error| match error {
+        ChangeKeyError::NoKey if !known => DeleteError::UnknownProvider,
+        error => DeleteError::Delete(error),
+    })?;
+    Ok(Json(Success::DONE))
+}

@@ -1,0 +1,99 @@
+//! `claviger dev`: the whole product on throw-away data.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use anyhow::Context;
+use claviger_app::App;
+use claviger_app::access::{ManageKeys, ManageWorkspaces, Principal};
+use claviger_app::keys::PutKey;
+use claviger_app::tokens::{CreateToken, TokenHolder};
+use claviger_core::access::TokenRole;
+use claviger_core::{KeyName, KeySecret, Owner, WorkspaceId};
+use claviger_mock_provider::MockProvider;
+use claviger_seal::NewToken;
+use tracing::level_filters::LevelFilter;
+use zeroize::Zeroizing;
+
+use crate::cli::{DevFlags, LogFormat};
+use crate::serve::{Server, until_told_to_stop};
+use crate::settings::Settings;
+use crate::{log, open, print};
+
+const WORKSPACE: &str = "demo";
+/// The demonstration's keys: provider, and name.
+const KEYS: [(&str, &str); 5] = [
+    ("openai", "Research team"),
+    ("openai", "Production"),
+    ("openai", "Backup account"),
+    ("anthropic", "Production"),
+    ("anthropic", "Batch jobs"),
+];
+
+/// Runs the demonstration until it is told to stop.
+pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
+    log::begin(LogFormat::Text, LevelFilter::WARN);
+    let folder = tempfile::tempdir().context("no temporary folder for the data")?;
+    let mock = MockProvider::start(([127, 0, 0, 1], 0).into()).await.context("the mock provider")?;
+    let settings = Settings::for_demonstration(flags.listen, folder.path(), &mock.addr().to_string())?;
+    let app = Arc::new(open::app(&settings).await?);
+    let root = app.admit_root(None).await?.context("a new database has a root token already")?;
+    let runtime = fill(&app).await.context("the demonstration's data")?;
+    let server = Server::start(app, &settings)?;
+    print::result(&welcome(&server.address().to_string(), &root, &runtime)?)?;
+    until_told_to_stop().await?;
+    server.stop().await
+}
+
+/// A workspace with keys, and a token to use them with.
+async fn fill(app: &App) -> anyhow::Result<NewToken> {
+    let operator = Principal::operator();
+    let workspace: WorkspaceId = WORKSPACE.parse()?;
+    let permit = operator.permit::<ManageWorkspaces>(None)?;
+    app.workspaces.put(&permit, workspace.clone(), Some(Some("Demo workspace".to_owned()))).await?;
+    let permit = operator.permit_on::<ManageKeys>(Owner::Workspace(workspace.clone()), None)?;
+    for (provider, name) in KEYS {
+        // A token's text is as random as a real key, and as worthless as the rest of this data.
+        let secret = Zeroizing::new(NewToken::generate()?.reveal_once().replace("clv_", "demo-"));
+        let put = PutKey {
+            provider: provider.parse()?,
+            secret: KeySecret::parse(&secret)?,
+            name: KeyName::parse(name).map(Some)?,
+        };
+        app.keys.add(&permit, put).await?;
+    }
+    let create = CreateToken {
+        name: "Demo".to_owned(),
+        holder: TokenHolder::Workspace(TokenRole::Runtime, workspace),
+        reveal: false,
+        expires_at: None,
+    };
+    Ok(app.tokens.create(&operator.permit_tokens(None)?, create).await?.0)
+}
+
+fn welcome(address: &str, root: &NewToken, runtime: &NewToken) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let (root, runtime) = (root.reveal_once(), runtime.reveal_once());
+    write!(
+        text,
+        "Claviger runs at http://{address} on throw-away data. A mock provider answers for every provider.\n\
+         \n\
+         Workspace \"{WORKSPACE}\" has 3 OpenAI and 2 Anthropic keys.\n\
+         Runtime token   {runtime}\n\
+         Root token      {root}\n\
+         API reference   http://{address}/docs\n\
+         \n\
+         Send a request; x-claviger-key-id names another key each time:\n\
+         \n\
+         curl -si http://{address}/gateway/openai/v1/chat/completions -H 'authorization: Bearer {runtime}' \
+         -H 'content-type: application/json' -d '{{\"model\":\"gpt-5\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\
+         \n\
+         Change a program with the OpenAI SDK over:\n\
+         \n\
+         export OPENAI_BASE_URL=http://{address}/gateway/openai/v1\n\
+         export OPENAI_API_KEY={runtime}\n\
+         \n\
+         Stop with Ctrl-C; the data goes with it."
+    )?;
+    Ok(text)
+}

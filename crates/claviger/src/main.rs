@@ -1,0 +1,52 @@
+//! The Claviger binary.
+
+mod admin;
+mod cli;
+mod clock;
+mod control;
+mod dev;
+mod health;
+mod log;
+mod master_key;
+mod metrics;
+mod open;
+mod print;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+/// The relay makes many small, short-lived buffers on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Bad usage ends here, with exit code 2.
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::problem(&format!("claviger: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    // The gateway has threads of its own; this runtime is for everything else.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let Cli { settings, json, command } = cli;
+    runtime.block_on(async move {
+        match command {
+            Command::Dev(dev) => dev::run(&dev).await,
+            Command::Serve(serve) => serve::run(&settings, &serve).await,
+            Command::Workspace { command } => admin::workspace(&settings, json, command).await,
+            Command::Token { command } => admin::token(&settings, json, command).await,
+            Command::Health => health::run(&settings),
+        }
+    })
+}

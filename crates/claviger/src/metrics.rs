@@ -1,0 +1,56 @@
+//! The metrics, in Prometheus's text format.
+
+use std::fmt;
+use std::sync::Arc;
+
+use claviger_app::App;
+use claviger_gateway::GatewayMetrics;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+/// Reads the counts where they are kept, when they are asked for.
+#[derive(Debug)]
+struct Counts {
+    app: Arc<App>,
+    gateway: Arc<GatewayMetrics>,
+}
+
+impl Collector for Counts {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "Attempts with a leased key, by provider and by how they ended";
+        let mut attempts = encoder.encode_descriptor("claviger_gateway_attempts", help, None, MetricType::Counter)?;
+        for counts in self.app.keyring.counts() {
+            for (end, count) in counts.by_class().filter(|(_, count)| *count > 0) {
+                let labels = [("provider", counts.provider.as_str()), ("end", end)];
+                attempts.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+            }
+        }
+        let help = "Requests that Claviger answered by itself, by error code";
+        let mut refusals = encoder.encode_descriptor("claviger_gateway_refusals", help, None, MetricType::Counter)?;
+        for (code, count) in self.gateway.refusals() {
+            refusals.encode_family(&[("code", code)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
+        let help = "Open connections of callers";
+        let mut connections = encoder.encode_descriptor("claviger_connections", help, None, MetricType::Gauge)?;
+        connections.encode_gauge(&self.gateway.connections())?;
+        let help = "Key pools in memory";
+        let mut pools = encoder.encode_descriptor("claviger_pools_in_memory", help, None, MetricType::Gauge)?;
+        pools.encode_gauge(&i64::try_from(self.app.keyring.pools_in_memory()).unwrap_or(i64::MAX))
+    }
+}
+
+/// What `/metrics` shows.
+pub(crate) fn render(app: Arc<App>, gateway: Arc<GatewayMetrics>) -> impl Fn() -> String + Send + Sync {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(Counts { app, gateway }));
+    move || {
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &registry) {
+            Ok(()) => text,
+            // Writing to a string does not fail.
+            Err(fmt::Error) => String::new(),
+        }
+    }
+}

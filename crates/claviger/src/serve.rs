@@ -1,0 +1,141 @@
+//! `claviger serve`: the server, from its start to its orderly end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use claviger_app::{App, StoreError};
+use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings};
+use claviger_seal::TokenHash;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::level_filters::LevelFilter;
+
+use crate::cli::{self, ServeFlags, SettingsFlags};
+use crate::control::Control;
+use crate::settings::{LogFormat, LogLevel, Settings};
+use crate::{log, metrics, open, print};
+
+/// How often uses of keys are written to the database.
+const WRITE_USES: Duration = Duration::from_secs(5);
+/// How long to wait before the database is watched again after that failed.
+const WATCH_AGAIN: Duration = Duration::from_secs(1);
+
+/// Runs the server until it is told to stop.
+pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Result<()> {
+    let settings = Settings::load(flags, Some(serve))?;
+    begin_log(&settings);
+    let app = Arc::new(open::app(&settings).await?);
+    let given = settings.auth.root_token.as_ref().map(|token| TokenHash::of(token.expose().as_bytes()));
+    if let Some(made) = app.admit_root(given).await? {
+        print::result(&format!("root token, shown this once: {}", made.reveal_once()))?;
+    }
+    let server = Server::start(app, &settings)?;
+    print::result(&format!("listening on http://{}", server.address()))?;
+    tracing::info!(address = %server.address(), "listening");
+    until_told_to_stop().await?;
+    tracing::info!("stopping: no new connections, what runs is finished");
+    server.stop().await
+}
+
+fn begin_log(settings: &Settings) {
+    let format = match settings.log.format {
+        LogFormat::Text => cli::LogFormat::Text,
+        LogFormat::Json => cli::LogFormat::Json,
+    };
+    log::begin(format, level(settings.log.level));
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    }
+}
+
+/// Waits for SIGTERM or SIGINT.
+pub(crate) async fn until_told_to_stop() -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// A running server.
+pub(crate) struct Server {
+    app: Arc<App>,
+    front: Front,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Server {
+    /// Opens the door.
+    pub(crate) fn start(app: Arc<App>, settings: &Settings) -> anyhow::Result<Self> {
+        let limits = &settings.gateway;
+        let gateway = GatewaySettings {
+            connect_timeout: limits.connect_timeout.0,
+            response_timeout: limits.response_timeout.0,
+            idle_timeout: limits.idle_timeout.0,
+            replay_limit: limits.replay_limit.0,
+        };
+        let gateway = Gateway::new(Arc::clone(&app), gateway);
+        let gateway = Arc::new(gateway.map_err(|id| anyhow::anyhow!("setting providers.{id}: not a usable address"))?);
+        let tasks = TaskTracker::new();
+        let metrics = metrics::render(Arc::clone(&app), Arc::clone(&gateway.metrics));
+        let router = claviger_api::router(Arc::clone(&app), Arc::new(metrics));
+        let control: Arc<dyn ControlPlane> = Arc::new(Control::new(router, Handle::current(), tasks.clone()));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = settings.server.workers.unwrap_or(cores);
+        let front = Front::open(settings.server.listen, workers, settings.server.shutdown_grace.0, &gateway, &control)?;
+        let stop = CancellationToken::new();
+        tasks.spawn(write_uses(Arc::clone(&app), stop.clone()));
+        tasks.spawn(watch(Arc::clone(&app), stop.clone()));
+        Ok(Self { app, front, tasks, stop })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.front.address()
+    }
+
+    /// Closes the door, finishes what runs, and writes what is still in memory only.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.front.close().await;
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.app.keyring.write_uses().await.context("when keys were used last could not be written")
+    }
+}
+
+async fn write_uses(app: Arc<App>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(WRITE_USES);
+    while stop.run_until_cancelled(beat.tick()).await.is_some() {
+        if let Err(error) = app.keyring.write_uses().await {
+            warn("when keys were used last could not be written; it will be tried again", &error);
+        }
+    }
+}
+
+async fn watch(app: Arc<App>, stop: CancellationToken) {
+    while let Some(error) = stop.run_until_cancelled(app.watch()).await {
+        warn("the database cannot be watched for changes by other processes; it will be tried again", &error);
+        if stop.run_until_cancelled(tokio::time::sleep(WATCH_AGAIN)).await.is_none() {
+            return;
+        }
+    }
+}
+
+fn warn(what: &str, error: &StoreError) {
+    tracing::warn!(error = error as &(dyn std::error::Error + 'static), "{what}");
+}

@@ -1,0 +1,90 @@
+use std::time::Duration;
+
+use claviger_core::catalogue::Auth;
+
+use super::*;
+
+fn load(environment: &[(&str, &str)]) -> anyhow::Result<Settings> {
+    let flags = SettingsFlags { config: None, data_dir: None };
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    layers::load(&flags, None, Some(environment))
+}
+
+fn refusal(environment: &[(&str, &str)]) -> String {
+    format!("{:#}", load(environment).unwrap_err())
+}
+
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    let settings = load(&[]).unwrap();
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:8787");
+    assert_eq!(settings.data_dir, PathBuf::from("./claviger-data"));
+    assert_eq!(settings.gateway.connect_timeout.0, Duration::from_secs(5));
+    assert_eq!(settings.gateway.response_timeout.0, Duration::from_mins(10));
+    assert_eq!(settings.gateway.idle_timeout.0, Duration::from_mins(5));
+    assert_eq!(settings.gateway.replay_limit.0, 8 * 1024 * 1024);
+}
+
+#[test]
+fn the_environment_goes_before_the_defaults() {
+    let settings = load(&[
+        ("CLAVIGER_SERVER__LISTEN", "0.0.0.0:80"),
+        ("CLAVIGER_DATA_DIR", "/tmp/x"),
+        ("CLAVIGER_GATEWAY__IDLE_TIMEOUT", "20ms"),
+        ("CLAVIGER_CACHE__ENTRIES", "7"),
+        ("UNRELATED", "1"),
+    ]);
+    let settings = settings.unwrap();
+    assert_eq!(settings.server.listen.to_string(), "0.0.0.0:80");
+    assert_eq!(settings.data_dir, PathBuf::from("/tmp/x"));
+    assert_eq!(settings.gateway.idle_timeout.0, Duration::from_millis(20));
+    assert_eq!(settings.cache.entries, 7);
+}
+
+#[test]
+fn a_base_url_is_set_for_a_provider_with_a_hyphen() {
+    let settings = load(&[("CLAVIGER_PROVIDERS__OLLAMA_CLOUD__BASE_URL", "http://127.0.0.1:1/x")]).unwrap();
+    let catalogue = settings.catalogue().unwrap();
+    let provider = catalogue.get("ollama-cloud").unwrap();
+    assert_eq!(provider.origins[0].url.to_string(), "http://127.0.0.1:1/x");
+}
+
+#[test]
+fn a_provider_that_the_catalogue_lacks_is_defined() {
+    let settings = load(&[("CLAVIGER_PROVIDERS__HOUSE__BASE_URL", "http://127.0.0.1:1")]).unwrap();
+    assert_eq!(settings.catalogue().unwrap().get("house").unwrap().auth, Auth::Bearer);
+    assert!(refusal(&[("CLAVIGER_PROVIDERS__HOUSE__NAME", "x")]).contains("providers.house"));
+}
+
+#[test]
+fn a_bad_setting_is_named_in_one_line() {
+    let rows: &[(&str, &str, &str)] = &[
+        ("CLAVIGER_SERVER__LISTEN", "everywhere", "server.listen"),
+        ("CLAVIGER_SERVER__LISTENN", "x", "server"),
+        ("CLAVIGER_NONSENSE", "x", "nonsense"),
+        ("CLAVIGER_GATEWAY__IDLE_TIMEOUT", "5 bananas", "gateway.idle_timeout"),
+        ("CLAVIGER_GATEWAY__REPLAY_LIMIT", "much", "gateway.replay_limit"),
+        ("CLAVIGER_AUTH__ROOT_TOKEN", "short", "auth.root_token"),
+        ("CLAVIGER_PROVIDERS__OPENAI__BASE_URL", "ftp://x", "providers.openai"),
+        ("CLAVIGER_CACHE__ENTRIES", "0", "cache.entries"),
+        ("CLAVIGER_LOG__LEVEL", "loud", "log.level"),
+    ];
+    for (name, value, setting) in rows {
+        let refusal = refusal(&[(name, value)]);
+        assert!(refusal.contains(setting), "{name}={value}: {refusal}");
+        assert!(!refusal.contains('\n'), "{refusal}");
+    }
+}
+
+#[test]
+fn a_secret_setting_is_never_printed() {
+    let secret = "x".repeat(40);
+    let settings = load(&[("CLAVIGER_AUTH__ROOT_TOKEN", &secret)]).unwrap();
+    assert!(!format!("{settings:?}").contains(&secret));
+}
+
+#[test]
+fn what_kubernetes_adds_for_a_service_of_this_name_is_no_setting() {
+    let added = [("CLAVIGER_SERVICE_HOST", "10.0.0.1"), ("CLAVIGER_PORT", "tcp://x"), ("CLAVIGER_PORT_80_TCP", "x")];
+    assert!(load(&added).is_ok());
+}

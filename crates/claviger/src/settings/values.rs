@@ -1,0 +1,57 @@
+//! Kinds of values.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::de::{Error, Unexpected};
+use serde::{Deserialize, Deserializer};
+use zeroize::Zeroizing;
+
+/// A setting that is not to be seen: it prints as nothing, and is wiped on drop.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn expose(&self) -> &Zeroizing<String> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A length of time, written like `5s`, `300ms` or `10m`; longer than nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+        match parsed {
+            Some(span) if !span.is_zero() => Ok(Self(span)),
+            _ => Err(D::Error::invalid_value(Unexpected::Str(&text), &"a time such as 5s, 300ms or 10m")),
+        }
+    }
+}
+
+/// A size in bytes, written like `8MiB`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Size(pub(crate) usize);
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
+        parsed.map(Self).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"a size such as 8MiB"))
+    }
+}

@@ -1,0 +1,73 @@
+//! Brings what the tests and the benchmark need: Debian's packages, and a Python environment of the project's own.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::{root, run};
+
+/// The packages that tests of Python SDKs need, as pip reads them.
+const SDK_REQUIREMENTS: &str = "tests/sdk/requirements.txt";
+
+/// Whether this process may install packages and become another user.
+pub(crate) fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// Installs Debian's `packages` unless what is needed of them is `present` already.
+pub(crate) fn debian(packages: &[&str], present: impl Fn() -> bool) -> anyhow::Result<()> {
+    if present() {
+        return Ok(());
+    }
+    let names = packages.join(" ");
+    if !is_root() || !run::works(run::command("apt-get").arg("--version")) {
+        bail!("{names} missing; run: sudo apt-get update && sudo apt-get install -y {names}");
+    }
+    println!("installing {names}");
+    run::succeed(run::command("apt-get").args(["update", "--quiet"]))?;
+    let mut install = run::command("apt-get");
+    install.args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages);
+    run::succeed(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    if !present() {
+        bail!("{names} installed, and still not usable: is another version first in PATH?");
+    }
+    Ok(())
+}
+
+/// A Python that can make environments.
+pub(crate) fn python() -> anyhow::Result<()> {
+    debian(&["python3", "python3-venv"], || run::works(run::command("python3").args(["-c", "import venv, ensurepip"])))
+}
+
+/// The interpreter of an environment that has [`SDK_REQUIREMENTS`]. It is made anew when they change.
+pub(crate) fn sdk_python() -> anyhow::Result<PathBuf> {
+    python()?;
+    let venv = root().join("target/venv");
+    let python = venv.join("bin/python");
+    let wanted = wanted()?;
+    // Written last, so that an interrupted installation counts as none.
+    let stamp = venv.join("installed");
+    if !is_current(&stamp, &wanted) || !run::works(run::command(&python).arg("--version")) {
+        println!("installing {SDK_REQUIREMENTS} into {}", venv.display());
+        run::succeed(run::command("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+        let mut pip = run::command(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", SDK_REQUIREMENTS]);
+        run::succeed(&mut pip)?;
+        fs::write(&stamp, wanted).context("cannot note the installed packages")?;
+    }
+    Ok(python)
+}
+
+/// What an environment is made of: the packages, and the Python that made it.
+fn wanted() -> anyhow::Result<String> {
+    let requirements =
+        fs::read_to_string(root().join(SDK_REQUIREMENTS)).with_context(|| format!("cannot read {SDK_REQUIREMENTS}"))?;
+    let version = run::output(run::command("python3").args(["-c", "import sys; print(sys.version, sys.base_prefix)"]))?;
+    Ok(format!("{version}{requirements}"))
+}
+
+fn is_current(stamp: &Path, wanted: &str) -> bool {
+    fs::read_to_string(stamp).is_ok_and(|installed| installed == wanted)
+}

@@ -1,0 +1,60 @@
+//! The project's own tasks: `cargo xtask test`, `gen`, `check-generated`, `bench`.
+//!
+//! Knows the product from outside only: it builds, starts and asks it, and depends on none of its crates, so that it
+//! compiles in seconds and its tests cannot pass by sharing a mistake.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task's output is for the person who runs it")]
+
+mod bench;
+mod generate;
+mod install;
+mod run;
+mod tally;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's tasks.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds everything and runs every test, bringing what the tests need.
+    Test,
+    /// Writes the generated files anew.
+    Gen,
+    /// Fails where a committed generated file is not what `gen` would write.
+    CheckGenerated,
+    /// Measures Claviger against nginx as a plain reverse proxy, and prints a table.
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().task {
+        // The last line of a test run is its count, so it reports its failures itself.
+        Task::Test => return if test::run_all() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
+        Task::Gen => generate::write(),
+        Task::CheckGenerated => generate::check(),
+        Task::Bench(options) => bench::run(&options),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(PathBuf::new, Path::to_path_buf)
+}
