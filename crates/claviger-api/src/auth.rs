@@ -24,8 +24,8 @@ const MAX_ACTOR_LENGTH: usize = 256;
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "documents the header that `actor` reads")]
 pub(crate) struct ActorHeader {
-    /// The acting user, in the caller's own words: 1 to 256 characters. It becomes the key's `createdBy`. From tokens other than
-    /// root's and services' it is ignored.
+    /// The acting user, in the caller's own words: 1 to 256 characters. It becomes the key's `createdBy`. From tokens
+    /// other than root's and services' it is ignored.
     #[param(rename = "x-claviger-actor", max_length = 256, required = false)]
     actor: String,
 }

@@ -55,13 +55,13 @@ codes! {
     UnknownWorkspace "unknown_workspace" NOT_FOUND "the workspace does not exist";
     UnknownKey "unknown_key" NOT_FOUND "there is no such key here";
     UnknownToken "unknown_token" NOT_FOUND "there is no such token that the caller could reach";
-    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "the path does not take this method; `Allow` lists those it takes";
-    DuplicateKey "duplicate_key" CONFLICT "the same secret is stored for this provider already, as `keyId`";
+    MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "the path takes other methods; `Allow` lists them";
+    DuplicateKey "duplicate_key" CONFLICT "the provider has the same secret already, as `keyId`";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "the body has more than 64 KiB";
-    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "the body does not come as `application/json`";
+    UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "the body is not sent as `application/json`";
     Internal "internal" INTERNAL_SERVER_ERROR "Claviger failed; its log says why";
-    PoolUnreadable "pool_unreadable" SERVICE_UNAVAILABLE "the workspace's data key does not open, so nothing can be sealed for it";
-    StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "the database does not do its work at the moment; try again";
+    PoolUnreadable "pool_unreadable" SERVICE_UNAVAILABLE "the data key does not open, so nothing can be sealed";
+    StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "the database does not do its work; try again shortly";
 }
 
 impl Serialize for Code {

@@ -117,18 +117,16 @@ async fn read(mut body: axum::body::Body) -> Result<Zeroizing<Vec<u8>>, BodyErro
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, BodyError> {
+    serde_json::from_slice::<IgnoredAny>(text).map_err(|error| not_json(&error))?;
     // An array would do for serde: it would take its values for the fields, in order.
     if text.trim_ascii_start().first() != Some(&b'{') {
-        serde_json::from_slice::<IgnoredAny>(text).map_err(|error| not_json(&error))?;
         return Err(BodyError::NoObject);
     }
     let mut json = serde_json::Deserializer::from_slice(text);
-    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
         explain(field, error.inner())
-    })?;
-    json.end().map_err(|error| not_json(&error))?;
-    Ok(parsed)
+    })
 }
 
 fn not_json(error: &serde_json::Error) -> BodyError {

@@ -88,9 +88,9 @@ fn described_routes() -> OpenApiRouter<Shared> {
 const DESCRIPTION: &str = "\
 Claviger stores your customers' provider keys, rotates them, and puts them into requests to the providers.
 
-Every error has the shape `Error`. What is not listed at an operation is `not_found`, for a path that leads nowhere, and \
-`method_not_allowed`, for a method that a path does not take. Dates are RFC 3339 in UTC. Bodies are `application/json` of \
-at most 64 KiB, and fields that an operation does not know are refused.";
+Every error has the shape `Error`. What is not listed at an operation is `not_found`, for a path that leads nowhere, \
+and `method_not_allowed`, for a method that a path does not take. Dates are RFC 3339 in UTC. Bodies are \
+`application/json` of at most 64 KiB, and fields that an operation does not know are refused.";
 
 #[derive(OpenApi)]
 #[openapi(

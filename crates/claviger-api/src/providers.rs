@@ -39,7 +39,8 @@ pub(crate) struct ProviderShown {
     /// Its name for people.
     #[schema(examples("OpenAI"))]
     name: String,
-    /// What it is for, in the widest sense: `models`, `search`, `enrichment`, or `custom` for one that the operator defined.
+    /// What it is for, in the widest sense: `models`, `search`, `enrichment`, or `custom` for one that the operator
+    /// defined.
     #[schema(value_type = String, examples("models"))]
     section: Section,
     /// What it is for, in a few words.

@@ -113,12 +113,12 @@ pub(crate) struct CreateTokenRequest {
     /// A name for people, of 1 to 120 characters.
     #[schema(examples("Production backend"))]
     name: String,
-    /// What it is for: `service` (the product's backend, every workspace), `admin` (manages one workspace), `member` (looks
-    /// at one), `runtime` (sends requests for one).
+    /// What it is for: `service` (the product's backend, every workspace), `admin` (manages one workspace), `member`
+    /// (looks at one), `runtime` (sends requests for one).
     #[schema(examples("runtime"))]
     role: String,
-    /// The workspace it belongs to; needed for every role but `service`, which must not have it. To an admin it is the admin's
-    /// own workspace where it is absent.
+    /// The workspace it belongs to; needed for every role but `service`, which must not have it. Where an admin leaves
+    /// it out, it is the admin's own.
     #[schema(examples("acme"))]
     workspace_id: Option<String>,
     /// Whether it may see keys in plain text; for the roles `service` and `runtime` only.
@@ -224,15 +224,15 @@ impl FromRequestParts<Shared> for TokenAt {
 
 /// Make a token
 ///
-/// The answer shows the token this once. Only root makes tokens of the role `service`; an admin makes tokens for its own
-/// workspace; who may not see keys in plain text cannot make a token that may.
+/// The answer shows the token this once. Only root makes tokens of the role `service`; an admin makes tokens for its
+/// own workspace; who may not see keys in plain text cannot make a token that may.
 #[utoipa::path(
     post,
     path = "/api/tokens",
     operation_id = "createToken",
     tag = "Tokens",
     request_body = CreateTokenRequest,
-    responses((status = 200, description = "The token, shown this once.", body = NewTokenAnswer), Refusals<CreateError>),
+    responses((status = 200, description = "The token, shown once.", body = NewTokenAnswer), Refusals<CreateError>),
     security(("token" = ["root", "service", "admin"]))
 )]
 pub(crate) async fn create(
@@ -269,8 +269,8 @@ pub(crate) async fn list(
 
 /// Delete a token
 ///
-/// It stops working at once. Only root deletes tokens of the role `service`; an admin deletes those of its own workspace,
-/// and other workspaces' tokens do not exist for it.
+/// It stops working at once. Only root deletes tokens of the role `service`; an admin deletes those of its own
+/// workspace, and other workspaces' tokens do not exist for it.
 #[utoipa::path(
     delete,
     path = "/api/tokens/{id}",

@@ -273,6 +273,11 @@ impl Access {
         if self.is_root(text) {
             return Ok(Principal::operator());
         }
+        // Boxed, so that the state of a request that finds its token in memory stays small.
+        Box::pin(self.authenticate_from_store(presented)).await
+    }
+
+    async fn authenticate_from_store(&self, presented: PresentedToken<'_>) -> Result<Principal, AuthenticateError> {
         let id: TokenId = presented.id().parse().map_err(|_| AuthenticateError::Malformed)?;
         let slot = self.tokens.slot(&id);
         let read = slot.read(async || {

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::Mutex;
-use quick_cache::Equivalent;
-use quick_cache::sync::Cache;
+use foldhash::fast::RandomState;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{Equivalent, UnitWeighter};
 
 /// A bounded number of slots, each for one thing of the database. Reading a slot that is filled takes no lock that
 /// writers of other slots hold.
 pub(crate) struct Live<K, T, C = ()> {
-    slots: Cache<K, Arc<Slot<T, C>>>,
+    slots: Cache<K, Arc<Slot<T, C>>, UnitWeighter, RandomState>,
 }
 
 /// One thing of the database, as it was read last, or nothing; and beside it a companion that outlives the readings.
@@ -35,7 +36,9 @@ where
     C: Default,
 {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { slots: Cache::new(capacity) }
+        let weight = capacity as u64;
+        let slots = Cache::with(capacity, weight, UnitWeighter, RandomState::default(), DefaultLifecycle::default());
+        Self { slots }
     }
 
     /// The slot, if there is one.

@@ -118,7 +118,7 @@ impl Refusal {
         }
     }
 
-    pub(crate) fn into_response(self) -> Response<Reply> {
+    pub(crate) fn response(&self) -> Response<Reply> {
         let (status, class, code) = self.kind();
         let body = json!({"type": "error", "error": {"type": class, "code": code, "message": self.message()}});
         let mut response = Response::new(Reply::Full(Some(Bytes::from(body.to_string()))));

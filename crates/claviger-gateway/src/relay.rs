@@ -4,16 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use claviger_app::App;
-use claviger_app::keyring::{Lease, Outcome};
+use claviger_app::keyring::{Lease, LeaseError, Outcome};
 use claviger_core::catalogue::Auth;
 use claviger_core::{KeySecret, ProviderId, WorkspaceId};
+use data_encoding::HEXLOWER;
+use foldhash::fast::RandomState;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::http::{request, response};
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::client::legacy;
+use memchr::memmem;
 use tokio_util::task::TaskTracker;
 
 use crate::address::Address;
@@ -44,7 +48,7 @@ pub struct GatewaySettings {
 #[derive(Debug)]
 pub struct Gateway {
     app: Arc<App>,
-    routes: HashMap<ProviderId, Route>,
+    routes: HashMap<ProviderId, Route, RandomState>,
     pub(crate) settings: GatewaySettings,
     /// Upgraded connections.
     pub(crate) tunnels: TaskTracker,
@@ -52,10 +56,11 @@ pub struct Gateway {
     pub metrics: Arc<GatewayMetrics>,
 }
 
-/// A provider's answer, with the lease it was won by.
-struct Answered {
+/// A request that is ready to be sent, with the lease of the key that it carries.
+struct Prepared {
+    request: Request<Sent>,
     lease: Lease,
-    response: Response<Incoming>,
+    upgrade: Option<Upgrade>,
 }
 
 impl Gateway {
@@ -71,13 +76,14 @@ impl Gateway {
 
     /// Answers one request.
     pub(crate) async fn handle(&self, upstreams: &Upstreams, request: Request<Incoming>) -> Response<Reply> {
-        let request_id = request.headers().get(REQUEST_ID).cloned().unwrap_or_else(new_request_id);
+        let request_id = request.headers().get(REQUEST_ID).filter(|id| is_plain(id)).cloned();
+        let request_id = request_id.unwrap_or_else(new_request_id);
         let mut response = match self.relay(upstreams, request, &request_id).await {
             Ok(response) => response,
             Err(refusal) => {
                 self.metrics.refused(refusal.code());
                 tracing::info!(request_id = ?request_id, code = refusal.code(), "request refused");
-                refusal.into_response()
+                refusal.response()
             }
         };
         // A provider's own request id is what its support asks for, so it stays.
@@ -88,9 +94,21 @@ impl Gateway {
     async fn relay(
         &self,
         upstreams: &Upstreams,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         request_id: &HeaderValue,
     ) -> Result<Response<Reply>, Refusal> {
+        let Prepared { request, lease, upgrade } = self.prepare(request).await?;
+        let client = if upgrade.is_some() { &upstreams.http1 } else { &upstreams.any };
+        match tokio::time::timeout(self.settings.response_timeout, client.request(request)).await {
+            Ok(Ok(response)) => Ok(self.answer(response, lease, upgrade, request_id)),
+            Ok(Err(error)) => Ok(self.failed(&refusal_of(&error), lease, request_id)),
+            Err(_) => Ok(self.failed(&Refusal::NoAnswer, lease, request_id)),
+        }
+    }
+
+    /// Authenticates, leases, and makes the caller's request the provider's. When this returns, the key is in the
+    /// request alone.
+    async fn prepare(&self, mut request: Request<Incoming>) -> Result<Prepared, Refusal> {
         let upgrade = upgrade::wanted(&mut request);
         let (request::Parts { method, uri, mut headers, .. }, body) = request.into_parts();
         let address = Address::read(&uri).ok_or_else(|| Refusal::UnknownProvider(String::new()))?;
@@ -103,37 +121,28 @@ impl Gateway {
         if forward::holds(address.path.as_bytes(), &token) {
             return Err(Refusal::TokenInPath);
         }
-        let provider = &route.provider.id;
-        let leased = self.app.keyring.lease(&workspace, provider).await;
-        let (secret, lease) = leased.map_err(|error| {
-            if let claviger_app::keyring::LeaseError::Store(error) = &error {
-                tracing::error!(%provider, %workspace, error = error as &dyn std::error::Error, "no lease");
-            }
-            Refusal::Lease(provider.clone(), error)
-        })?;
+        let (secret, lease) = self.lease(&workspace, &route.provider.id).await?;
         let destination = Destination::new(route, address.path, address.query);
-        let uri = destination.uri(&token, &secret)?;
+        let target = destination.uri(&token, &secret)?;
         destination.headers(&mut headers, &token, &secret)?;
         if let Some(upgrade) = &upgrade {
             upgrade.put_headers(&mut headers);
         }
-        let body = self.body(destination.auth(), body, &mut headers, &secret).await?;
-        let mut request = Request::new(body);
+        let mut request = Request::new(self.body(destination.auth(), body, &mut headers, &secret).await?);
         *request.method_mut() = method;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = target;
         *request.headers_mut() = headers;
-        // Dropped before anything is waited for: from here on the key is in the request alone.
-        drop(secret);
-        let client = if upgrade.is_some() { &upstreams.http1 } else { &upstreams.any };
-        let answered = match tokio::time::timeout(self.settings.response_timeout, client.request(request)).await {
-            Ok(Ok(response)) => Ok(Answered { lease, response }),
-            Ok(Err(error)) => Err((lease, refusal_of(&error))),
-            Err(_) => Err((lease, Refusal::NoAnswer)),
-        };
-        match answered {
-            Ok(answered) => Ok(self.answer(answered, upgrade, request_id)),
-            Err((lease, refusal)) => Ok(self.failed(lease, refusal, request_id)),
-        }
+        Ok(Prepared { request, lease, upgrade })
+    }
+
+    async fn lease(&self, workspace: &WorkspaceId, provider: &ProviderId) -> Result<(KeySecret, Lease), Refusal> {
+        let leased = self.app.keyring.lease(workspace, provider).await;
+        leased.map_err(|error| {
+            if let LeaseError::Store(error) = &error {
+                tracing::error!(%provider, %workspace, error = error as &dyn std::error::Error, "no lease");
+            }
+            Refusal::Lease(provider.clone(), error)
+        })
     }
 
     async fn authenticate(&self, headers: &HeaderMap, token: &[u8]) -> Result<WorkspaceId, Refusal> {
@@ -158,7 +167,8 @@ impl Gateway {
         match auth {
             Auth::Bearer | Auth::Header { .. } | Auth::Query { .. } | Auth::Basic { .. } => Ok(Sent::Streamed(body)),
             Auth::Body { field } => {
-                let body = self.collect(body).await?;
+                // Boxed: few providers want this, and every request would carry its state.
+                let body = Box::pin(self.collect(body)).await?;
                 let body = forward::body_with_key(&body, field, secret).ok_or(Refusal::NoJsonBody)?;
                 forward::set_length(headers, body.len());
                 Ok(Sent::Rewritten(Some(body)))
@@ -166,7 +176,7 @@ impl Gateway {
         }
     }
 
-    async fn collect(&self, body: Incoming) -> Result<bytes::Bytes, Refusal> {
+    async fn collect(&self, body: Incoming) -> Result<Bytes, Refusal> {
         let limit = self.settings.replay_limit;
         match Limited::new(body, limit).collect().await {
             Ok(collected) => Ok(collected.to_bytes()),
@@ -175,8 +185,13 @@ impl Gateway {
         }
     }
 
-    fn answer(&self, answered: Answered, upgrade: Option<Upgrade>, request_id: &HeaderValue) -> Response<Reply> {
-        let Answered { lease, mut response } = answered;
+    fn answer(
+        &self,
+        mut response: Response<Incoming>,
+        lease: Lease,
+        upgrade: Option<Upgrade>,
+        request_id: &HeaderValue,
+    ) -> Response<Reply> {
         tracing::debug!(?request_id, key = %lease.key_id(), status = response.status().as_u16(), "answered");
         let upgraded = upgrade.and_then(|upgrade| upgrade.accept(&mut response, &self.tunnels));
         let (response::Parts { status, mut headers, .. }, body) = response.into_parts();
@@ -196,10 +211,10 @@ impl Gateway {
         response
     }
 
-    fn failed(&self, lease: Lease, refusal: Refusal, request_id: &HeaderValue) -> Response<Reply> {
+    fn failed(&self, refusal: &Refusal, lease: Lease, request_id: &HeaderValue) -> Response<Reply> {
         self.metrics.refused(refusal.code());
         tracing::warn!(?request_id, key = %lease.key_id(), code = refusal.code(), "the provider did not answer");
-        let mut response = refusal.into_response();
+        let mut response = refusal.response();
         answer::put_receipt(response.headers_mut(), &lease);
         lease.end(Outcome::Failed);
         response
@@ -211,7 +226,16 @@ fn refusal_of(error: &legacy::Error) -> Refusal {
     if error.is_connect() { Refusal::Unreachable } else { Refusal::BrokenOff }
 }
 
+/// Whether a caller's request id can be shown and logged: an id, and no token that stands in the wrong place.
+fn is_plain(id: &HeaderValue) -> bool {
+    let id = id.as_bytes();
+    let letters = id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'));
+    (1..=128).contains(&id.len()) && letters && memmem::find(id, b"clv_").is_none()
+}
+
 fn new_request_id() -> HeaderValue {
-    let id = format!("req_{:032x}", rand::random::<u128>());
-    HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("req_unknown"))
+    let mut id = String::with_capacity(36);
+    id.push_str("req_");
+    HEXLOWER.encode_append(&rand::random::<[u8; 16]>(), &mut id);
+    HeaderValue::from_maybe_shared(Bytes::from(id)).unwrap_or_else(|_| HeaderValue::from_static("req_unknown"))
 }

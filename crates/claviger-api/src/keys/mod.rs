@@ -24,8 +24,8 @@ pub(crate) struct KeyShown {
     /// A name for people.
     #[schema(value_type = Option<String>, required = true)]
     name: Option<KeyName>,
-    /// The secret's first and last characters, for recognition: none of a secret of up to 8 characters, 4 and 4 of one of
-    /// up to 12, 6 and 4 of a longer one.
+    /// The secret's first and last characters, for recognition: none of a secret of up to 8 characters, 4 and 4 of one
+    /// of up to 12, 6 and 4 of a longer one.
     #[schema(examples("sk-abc...wxyz"))]
     masked_key: String,
     /// Whether it takes part in rotation.

@@ -65,13 +65,14 @@ pub(crate) struct PutKeyRequest {
     /// The provider whose API the key opens.
     #[schema(examples("openai"))]
     provider_id: String,
-    /// The secret, as the provider gave it out. White space around it is dropped; then 1 to 4,096 visible ASCII characters.
+    /// The secret, as the provider gave it out. White space around it is dropped; then 1 to 4,096 visible ASCII
+    /// characters.
     #[schema(value_type = String, format = Password, write_only, examples("sk-…"))]
     api_key: SecretText,
     /// The key to replace; absent to add one.
     key_id: Option<String>,
-    /// A name for people, of at most 120 characters. When replacing, an absent name leaves the name as it is, and an empty one
-    /// clears it.
+    /// A name for people, of at most 120 characters. When replacing, an absent name leaves the name as it is, and an
+    /// empty one clears it.
     #[serde(default, deserialize_with = "json::name")]
     #[schema(examples("Production"))]
     name: Option<String>,
@@ -141,9 +142,9 @@ impl StoredKey {
 
 /// Add or replace a key
 ///
-/// Without `keyId` the key is added at the end of the provider's rotation, which has room for ten. With `keyId` that key's
-/// secret is replaced, and its name where one is given; its place in the rotation stays. Nothing is stored of a request
-/// that is refused.
+/// Without `keyId` the key is added at the end of the provider's rotation, which has room for ten. With `keyId` that
+/// key's secret is replaced, and its name where one is given; its place in the rotation stays. Nothing is stored of a
+/// request that is refused.
 #[utoipa::path(
     post,
     path = "/api/workspaces/{id}/byok-keys",
@@ -166,4 +167,20 @@ pub(crate) async fn put(
         Some(id) => keys.replace(&permit, &id, put).await.map(StoredKey::replaced),
     };
     Ok(Json(PutKeyAnswer { success: true, key: key.map_err(PutError::Put)? }))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use claviger_seal::{OpenError, SealError};
+
+    use super::*;
+
+    /// What a caller cannot bring about by a request alone.
+    #[test]
+    fn faults_of_sealing_are_not_the_callers() {
+        let status = |error: PutKeyError| PutError::Put(error).problem().into_response().status().as_u16();
+        assert_eq!(status(PutKeyError::Unreadable(OpenError::OtherKey)), 503);
+        assert_eq!(status(PutKeyError::Seal(SealError)), 500);
+    }
 }

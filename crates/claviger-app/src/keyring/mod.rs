@@ -87,7 +87,8 @@ impl Keyring {
         if let Some(pool) = slot.kept().as_deref() {
             return self.take(&id, &slot, pool);
         }
-        let pool = slot.read(async || self.read(&id, &slot).await).await?;
+        // Boxed, so that the state of a request that finds its pool in memory stays small.
+        let pool = Box::pin(slot.read(async || self.read(&id, &slot).await)).await?;
         self.take(&id, &slot, &pool)
     }
 

@@ -1,0 +1,13 @@
+//! The control plane as callers see it: requests to the router, over a real store.
+
+mod bodies;
+mod document;
+mod faults;
+mod keys;
+mod log;
+mod operations;
+mod rights;
+mod secrets;
+mod tokens;
+mod workspaces;
+mod world;

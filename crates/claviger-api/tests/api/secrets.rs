@@ -1,0 +1,75 @@
+//! No answer and no log line holds a secret, however it was sent.
+
+use axum::body::Body;
+use claviger_testkit::random_secret;
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::log::Log;
+use crate::world::{ACME_KEYS, Answer, World, with_token};
+
+/// Everything of an answer that a caller, or whoever is in between, sees.
+fn seen(answer: &Answer) -> String {
+    format!("{} {:?} {}", answer.status, answer.headers, answer.text)
+}
+
+#[tokio::test]
+async fn a_secret_in_any_place_of_a_request_comes_out_nowhere() {
+    let world = World::new().await;
+    let (token, _) = world.token("admin", Some("acme"), json!({})).await;
+    let key = world.key("openai").await["id"].clone();
+    let log = Log::begin();
+
+    let secret = random_secret();
+    let secrets = [secret.clone(), format!("sk-{secret}"), format!("{secret}\"\\")];
+    let mut answers = Vec::new();
+    for secret in &secrets {
+        for body in [
+            json!({"providerId": "openai", "apiKey": secret}),
+            json!({"providerId": "openai", "apiKey": secret}),
+            json!({"providerId": "openai", "apiKey": secret, "keyId": key}),
+            json!({"providerId": "openai", "apiKey": format!("{secret} {secret}")}),
+            json!({"providerId": "openai", "apiKey": [secret]}),
+            json!({"providerId": "openai", "apiKey": {"value": secret}}),
+            json!({"providerId": secret, "apiKey": secret}),
+            json!({"providerId": "openai", "apiKey": secret, "keyId": secret}),
+            json!({"providerId": "openai", "apiKey": secret, "extra": secret}),
+            json!({"providerId": "openai", "apiKey": secret, secret: true}),
+            json!([secret]),
+            json!(secret),
+        ] {
+            answers.push(world.ask(&token, "POST", ACME_KEYS, body).await);
+        }
+        let change = format!("{ACME_KEYS}/{}", key.as_str().unwrap());
+        answers.push(world.ask(&token, "PATCH", &change, json!({"enabled": secret})).await);
+        answers.push(world.ask(&token, "DELETE", ACME_KEYS, json!({"providerId": secret, "keyId": secret})).await);
+        answers.push(world.ask(&token, "POST", "/api/tokens", json!({"name": "a", "role": secret})).await);
+        answers.push(
+            world.ask(&token, "POST", "/api/tokens", json!({"name": "a", "role": "member", "reveal": secret})).await,
+        );
+        answers.push(
+            world.ask(&token, "POST", "/api/tokens", json!({"name": "a", "role": "member", "expiresAt": secret})).await,
+        );
+        for text in [format!("{{\"apiKey\": \"{secret}"), format!("{{\"apiKey\": {secret}}}"), secret.clone()] {
+            let request = with_token("POST", ACME_KEYS, &token).header("content-type", "application/json");
+            answers.push(world.send(request.body(Body::from(text)).unwrap()).await);
+        }
+        answers.push(world.ask(secret, "GET", ACME_KEYS, Value::Null).await);
+    }
+    for path in [
+        format!("{ACME_KEYS}?key={token}"),
+        format!("/api/workspaces/{token}/byok-keys"),
+        format!("/api/workspaces?limit={token}"),
+        format!("/api/workspaces?cursor=%2F{token}"),
+        format!("/api/{token}"),
+    ] {
+        answers.push(world.ask(&token, "GET", &path, Value::Null).await);
+        answers.push(world.ask(&world.root, "GET", &path, Value::Null).await);
+        answers.push(world.send(Request::builder().uri(&path).body(Body::empty()).unwrap()).await);
+    }
+    answers.push(world.ask(&token, "GET", ACME_KEYS, Value::Null).await);
+
+    for text in answers.iter().map(seen).chain([log.end()]) {
+        assert!(!text.contains(&secret) && !text.contains(&token[21..]), "{text}");
+    }
+}
