@@ -1,13 +1,13 @@
 //! Bodies on their way through.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use tokio::time::{Instant, Sleep};
+
+use crate::relayed::Relayed;
 
 /// An error of any kind, on its way to break a stream off.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -49,67 +49,6 @@ impl Body for Reply {
             Self::Relayed(body) => body.size_hint(),
             Self::Control(body) => body.size_hint(),
         }
-    }
-}
-
-/// A provider's body. It ends in an error where the provider breaks off or falls silent, so that the caller's stream
-/// breaks off too, and never ends as if it were whole.
-#[derive(Debug)]
-pub struct Relayed {
-    body: Incoming,
-    idle_timeout: Duration,
-    last_frame: Instant,
-    /// Set up when the body is first waited for: most bodies are there at once, and need none.
-    alarm: Option<Pin<Box<Sleep>>>,
-}
-
-/// The provider sent nothing for too long.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the provider sent nothing for {} s", .0.as_secs())]
-pub(crate) struct Idle(Duration);
-
-impl Relayed {
-    pub(crate) fn new(body: Incoming, idle_timeout: Duration) -> Self {
-        Self { body, idle_timeout, last_frame: Instant::now(), alarm: None }
-    }
-
-    /// Waits for the moment at which the silence is too long. The alarm is not moved at every frame; when it rings, it
-    /// is set anew for what is left since the last one.
-    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<Idle> {
-        let alarm =
-            self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(self.last_frame + self.idle_timeout)));
-        loop {
-            ready!(alarm.as_mut().poll(cx));
-            let end = self.last_frame + self.idle_timeout;
-            if end <= Instant::now() {
-                return Poll::Ready(Idle(self.idle_timeout));
-            }
-            alarm.as_mut().reset(end);
-        }
-    }
-}
-
-impl Body for Relayed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
-            this.last_frame = Instant::now();
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
-        }
-        let idle = ready!(this.poll_idle(cx));
-        tracing::info!("a provider's stream fell silent and is broken off");
-        Poll::Ready(Some(Err(idle.into())))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The request as the provider gets it: the caller's, without the caller's token, with the leased key.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use claviger_core::catalogue::{Auth, Origin};
 use claviger_core::path::parameters;
@@ -23,7 +25,7 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remov
 /// A provider with its origins taken apart, ready to address requests to.
 #[derive(Debug)]
 pub(crate) struct Route {
-    pub(crate) provider: std::sync::Arc<Provider>,
+    pub(crate) provider: Arc<Provider>,
     bases: Vec<Base>,
 }
 
@@ -31,14 +33,17 @@ pub(crate) struct Route {
 struct Base {
     scheme: Scheme,
     authority: Authority,
+    /// The authority as the `Host` header has it.
+    host: HeaderValue,
 }
 
 impl Route {
-    pub(crate) fn new(provider: std::sync::Arc<Provider>) -> Result<Self, http::uri::InvalidUri> {
+    pub(crate) fn new(provider: Arc<Provider>) -> Result<Self, Unwritable> {
         let base = |origin: &Origin| {
             let scheme = if origin.url.is_https() { Scheme::HTTPS } else { Scheme::HTTP };
-            let authority = origin.url.authority().parse()?;
-            Ok::<_, http::uri::InvalidUri>(Base { scheme, authority })
+            let authority = origin.url.authority().parse().map_err(|_| Unwritable)?;
+            let host = HeaderValue::from_str(origin.url.authority()).map_err(|_| Unwritable)?;
+            Ok(Base { scheme, authority, host })
         };
         let bases = provider.origins.iter().map(base).collect::<Result<_, _>>()?;
         Ok(Self { provider, bases })
@@ -140,6 +145,7 @@ impl<'a> Destination<'a> {
         for name in dropped {
             headers.remove(name);
         }
+        headers.insert(HOST, self.route.base_of(self.origin).ok_or(Unwritable)?.host.clone());
         let secret = secret.expose_to_provider();
         match self.auth() {
             Auth::Bearer => insert_secret(headers, AUTHORIZATION, &[b"Bearer ", secret]),
@@ -239,8 +245,6 @@ pub(crate) fn set_length(headers: &mut HeaderMap, length: usize) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use claviger_core::Catalogue;
     use claviger_core::catalogue::BaseUrl;
 
@@ -267,6 +271,7 @@ mod tests {
             .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse::<HeaderValue>().unwrap()))
             .collect();
         Destination::new(&route, "/", None).headers(&mut headers, TOKEN, &secret()).unwrap();
+        headers.remove(HOST).unwrap();
         let mut sent: Vec<_> =
             headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
         sent.sort();

@@ -11,6 +11,7 @@ mod forward;
 mod front;
 mod metrics;
 mod relay;
+mod relayed;
 mod upgrade;
 mod upstream;
 
@@ -18,4 +19,5 @@ pub use body::{BoxError, Reply};
 pub use front::{ControlPlane, Front, FrontError};
 pub use metrics::GatewayMetrics;
 pub use relay::{Gateway, GatewaySettings};
+pub use relayed::Relayed;
 pub use upstream::TlsError;

@@ -22,10 +22,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::address::Address;
 use crate::answer::{self, REQUEST_ID, Refusal};
-use crate::body::{Relayed, Reply, Sent};
+use crate::body::{Reply, Sent};
 use crate::credential;
 use crate::forward::{self, Destination, Route};
 use crate::metrics::GatewayMetrics;
+use crate::relayed::Relayed;
 use crate::upgrade::{self, Upgrade};
 use crate::upstream::Upstreams;
 

@@ -2,7 +2,6 @@
 //!
 //! Everything here panics instead of answering errors: in a test, a panic with its message is the failure report.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
     reason = "in a test, a panic with its message is the failure report"

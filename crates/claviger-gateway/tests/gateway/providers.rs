@@ -81,7 +81,7 @@ async fn every_provider_gets_the_key_where_it_wants_it_and_never_the_token() {
             Header(name, prefix) => {
                 assert_eq!(recorded.header(name), Some(format!("{prefix}{secret}").as_str()), "{provider}");
             }
-            Query(name) => expected_target.push_str(&format!("&{name}={secret}")),
+            Query(name) => expected_target = format!("{expected_target}&{name}={secret}"),
         }
         assert_eq!(recorded.target, expected_target);
         let whole = format!("{} {:?} {}", recorded.target, recorded.headers, recorded.body);
