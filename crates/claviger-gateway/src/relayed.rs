@@ -13,6 +13,10 @@ use crate::body::BoxError;
 /// How much is gathered before it is passed on at the latest, in bytes.
 const GATHER_AT_MOST: usize = 16 * 1024;
 
+/// How often the body may be found empty before what was gathered is passed on. The server asks twice in one turn of its
+/// task, and the task that reads from the provider can only hand on the next piece between two turns.
+const ASK: u8 = 2;
+
 /// A provider's body. It ends in an error where the provider breaks off or falls silent, so that the caller's stream
 /// breaks off too, and never ends as if it were whole.
 ///
@@ -32,8 +36,8 @@ pub struct Relayed {
 #[derive(Debug, Default)]
 struct Gathered {
     pieces: BytesMut,
-    /// Whether the connection's task had a turn, to hand on what it has read already, since the last piece came.
-    asked_again: bool,
+    /// How often the body was found empty since the last piece came.
+    asked: u8,
     after: After,
 }
 
@@ -90,7 +94,7 @@ impl Relayed {
 
     /// Passes on what was gathered.
     fn pass_on(&mut self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.gathered.asked_again = false;
+        self.gathered.asked = 0;
         Poll::Ready(Some(Ok(Frame::data(self.gathered.pieces.split().freeze()))))
     }
 }
@@ -114,10 +118,10 @@ impl Body for Relayed {
                     tracing::info!("a provider's stream fell silent and is broken off");
                     return Poll::Ready(Some(Err(idle.into())));
                 }
-                Poll::Pending if this.gathered.asked_again => return this.pass_on(),
+                Poll::Pending if this.gathered.asked == ASK => return this.pass_on(),
                 Poll::Pending => {
-                    // The connection's task runs before this one runs again.
-                    this.gathered.asked_again = true;
+                    // The task that reads from the provider runs before this one runs again.
+                    this.gathered.asked += 1;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -128,7 +132,7 @@ impl Body for Relayed {
                 }
                 Ok(data) => {
                     this.gathered.pieces.extend_from_slice(&data);
-                    this.gathered.asked_again = false;
+                    this.gathered.asked = 0;
                     if this.gathered.pieces.len() >= GATHER_AT_MOST {
                         return this.pass_on();
                     }
