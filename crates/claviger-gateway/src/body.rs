@@ -14,6 +14,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The body of an answer.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every answer is the large one, and a box would cost it more")]
 pub enum Reply {
     /// Bytes at hand: Claviger's own answers.
     Full(Option<Bytes>),

@@ -11,13 +11,13 @@ use hyper::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
 };
 use hyper::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use hyper::http::uri::{Authority, PathAndQuery, Scheme};
-use hyper::{Uri, http};
+use hyper::http::uri::{PathAndQuery, Scheme};
 use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use zeroize::Zeroizing;
 
 use crate::credential::{KEY_HEADERS, KEY_PARAMETER};
+use crate::upstream::Address;
 
 /// What a value in a query string need not have encoded.
 const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -31,21 +31,21 @@ pub(crate) struct Route {
 
 #[derive(Debug)]
 struct Base {
-    scheme: Scheme,
-    authority: Authority,
+    address: Address,
     /// The authority as the `Host` header has it.
     host: HeaderValue,
 }
 
 impl Route {
-    pub(crate) fn new(provider: Arc<Provider>) -> Result<Self, Unwritable> {
-        let base = |origin: &Origin| {
+    /// Takes a provider's origins apart. They are numbered from `first` on.
+    pub(crate) fn new(provider: Arc<Provider>, first: usize) -> Result<Self, Unwritable> {
+        let base = |(number, origin): (usize, &Origin)| {
             let scheme = if origin.url.is_https() { Scheme::HTTPS } else { Scheme::HTTP };
             let authority = origin.url.authority().parse().map_err(|_| Unwritable)?;
             let host = HeaderValue::from_str(origin.url.authority()).map_err(|_| Unwritable)?;
-            Ok(Base { scheme, authority, host })
+            Ok(Base { address: Address { number, scheme, authority }, host })
         };
-        let bases = provider.origins.iter().map(base).collect::<Result<_, _>>()?;
+        let bases = (first..).zip(&provider.origins).map(base).collect::<Result<_, _>>()?;
         Ok(Self { provider, bases })
     }
 
@@ -62,40 +62,39 @@ pub(crate) struct Unwritable;
 
 /// Where one request goes, and how it shows its key there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Destination<'a> {
-    route: &'a Route,
-    origin: &'a Origin,
-    path: &'a str,
-    query: Option<&'a str>,
+pub(crate) struct Destination<'route, 'request> {
+    route: &'route Route,
+    origin: &'route Origin,
+    path: &'request str,
+    query: Option<&'request str>,
 }
 
-impl<'a> Destination<'a> {
+impl<'route, 'request> Destination<'route, 'request> {
     /// Resolves what comes after the provider in a gateway path.
-    pub(crate) fn new(route: &'a Route, path: &'a str, query: Option<&'a str>) -> Self {
+    pub(crate) fn new(route: &'route Route, path: &'request str, query: Option<&'request str>) -> Self {
         let (origin, path) = route.provider.route(path);
         Self { route, origin, path, query }
     }
 
     /// How this destination wants its key.
-    pub(crate) fn auth(&self) -> &'a Auth {
+    pub(crate) fn auth(&self) -> &'route Auth {
         self.route.provider.auth_at(self.origin)
     }
 
-    /// The address, with the key in it where the provider wants it in the query.
-    pub(crate) fn uri(&self, token: &[u8], secret: &KeySecret) -> Result<Uri, Unwritable> {
-        let base = self.route.base_of(self.origin).ok_or(Unwritable)?;
+    /// Where to connect to.
+    pub(crate) fn address(&self) -> Result<&'route Address, Unwritable> {
+        self.route.base_of(self.origin).map(|base| &base.address).ok_or(Unwritable)
+    }
+
+    /// Path and query, with the key in it where the provider wants it in the query.
+    pub(crate) fn target(&self, token: &[u8], secret: &KeySecret) -> Result<PathAndQuery, Unwritable> {
         let prefix = self.origin.url.prefix();
         let query = self.query.unwrap_or_default();
         let mut target = String::with_capacity(prefix.len() + self.path.len() + query.len() + 1);
         target.push_str(prefix);
         target.push_str(self.path);
         self.push_query(&mut target, query, token, secret)?;
-        let target = PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Unwritable)?;
-        let mut parts = http::uri::Parts::default();
-        parts.scheme = Some(base.scheme.clone());
-        parts.authority = Some(base.authority.clone());
-        parts.path_and_query = Some(target);
-        Uri::from_parts(parts).map_err(|_| Unwritable)
+        PathAndQuery::from_maybe_shared(Bytes::from(target)).map_err(|_| Unwritable)
     }
 
     /// Parameters that hold a key, the caller's token among them, stay behind; the others go as they came.
@@ -166,7 +165,7 @@ impl<'a> Destination<'a> {
     }
 
     /// Headers in which this provider would take a key.
-    fn own_key_headers(&self) -> [Option<&'a str>; 3] {
+    fn own_key_headers(&self) -> [Option<&'route str>; 3] {
         let mut names = [None; 3];
         let also = self.route.provider.also.iter().map(|place| &place.auth);
         let headers = also.chain([self.auth()]).filter_map(|auth| match auth {
@@ -257,11 +256,17 @@ mod tests {
     }
 
     fn route(provider: &str) -> Route {
-        Route::new(Arc::clone(Catalogue::builtin().unwrap().get(provider).unwrap())).unwrap()
+        Route::new(Arc::clone(Catalogue::builtin().unwrap().get(provider).unwrap()), 0).unwrap()
     }
 
     fn uri(provider: &str, path: &str, query: Option<&str>) -> String {
-        Destination::new(&route(provider), path, query).uri(TOKEN, &secret()).unwrap().to_string()
+        let route = route(provider);
+        full(Destination::new(&route, path, query))
+    }
+
+    fn full(destination: Destination<'_, '_>) -> String {
+        let Address { scheme, authority, .. } = destination.address().unwrap();
+        format!("{scheme}://{authority}{}", destination.target(TOKEN, &secret()).unwrap())
     }
 
     fn sent(provider: &str, pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -298,12 +303,8 @@ mod tests {
     fn a_base_url_with_a_path_goes_before_the_callers_path() {
         let base: BaseUrl = "http://127.0.0.1:8080/mock/openai".parse().unwrap();
         let provider = Catalogue::builtin().unwrap().get("openai").unwrap().as_ref().clone().with_base_url(base);
-        let route = Route::new(Arc::new(provider)).unwrap();
-        let destination = Destination::new(&route, "/v1/models", None);
-        assert_eq!(
-            destination.uri(TOKEN, &secret()).unwrap().to_string(),
-            "http://127.0.0.1:8080/mock/openai/v1/models"
-        );
+        let route = Route::new(Arc::new(provider), 0).unwrap();
+        assert_eq!(full(Destination::new(&route, "/v1/models", None)), "http://127.0.0.1:8080/mock/openai/v1/models");
     }
 
     #[test]

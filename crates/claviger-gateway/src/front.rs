@@ -129,7 +129,7 @@ impl Drop for Front {
 }
 
 fn upstreams(tls: &ClientConfig, gateway: &Gateway) -> Upstreams {
-    Upstreams::new(tls, gateway.settings.connect_timeout)
+    Upstreams::new(tls, gateway.settings.connect_timeout, gateway.origins)
 }
 
 /// One listener a worker, all on the same port.

@@ -6,6 +6,7 @@
 mod address;
 mod answer;
 mod body;
+mod connections;
 mod credential;
 mod forward;
 mod front;

@@ -16,19 +16,19 @@ use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::http::{request, response};
 use hyper::{HeaderMap, Request, Response};
-use hyper_util::client::legacy;
 use memchr::memmem;
 use tokio_util::task::TaskTracker;
 
 use crate::address::Address;
 use crate::answer::{self, REQUEST_ID, Refusal};
 use crate::body::{Reply, Sent};
+use crate::connections::Held;
 use crate::credential;
 use crate::forward::{self, Destination, Route};
 use crate::metrics::GatewayMetrics;
 use crate::relayed::Relayed;
 use crate::upgrade::{self, Upgrade};
-use crate::upstream::Upstreams;
+use crate::upstream::{self, SendError, Upstreams};
 
 const WORKSPACE: &str = "x-claviger-workspace";
 
@@ -50,6 +50,8 @@ pub struct GatewaySettings {
 pub struct Gateway {
     app: Arc<App>,
     routes: HashMap<ProviderId, Route, RandomState>,
+    /// How many origins the providers have together.
+    pub(crate) origins: usize,
     pub(crate) settings: GatewaySettings,
     /// Upgraded connections.
     pub(crate) tunnels: TaskTracker,
@@ -58,7 +60,8 @@ pub struct Gateway {
 }
 
 /// A request that is ready to be sent, with the lease of the key that it carries.
-struct Prepared {
+struct Prepared<'a> {
+    address: &'a upstream::Address,
     request: Request<Sent>,
     lease: Lease,
     upgrade: Option<Upgrade>,
@@ -67,12 +70,14 @@ struct Prepared {
 impl Gateway {
     /// A gateway to the catalogue's providers. `Err` names the provider whose address cannot be used.
     pub fn new(app: Arc<App>, settings: GatewaySettings) -> Result<Self, ProviderId> {
-        let routes = app.catalogue.iter().map(|provider| {
-            let route = Route::new(Arc::clone(provider)).map_err(|_| provider.id.clone())?;
-            Ok((provider.id.clone(), route))
-        });
-        let routes = routes.collect::<Result<_, ProviderId>>()?;
-        Ok(Self { app, routes, settings, tunnels: TaskTracker::new(), metrics: Arc::default() })
+        let mut routes = HashMap::default();
+        let mut origins = 0;
+        for provider in app.catalogue.iter() {
+            let route = Route::new(Arc::clone(provider), origins).map_err(|_| provider.id.clone())?;
+            routes.insert(provider.id.clone(), route);
+            origins += provider.origins.len();
+        }
+        Ok(Self { app, routes, origins, settings, tunnels: TaskTracker::new(), metrics: Arc::default() })
     }
 
     /// Answers one request.
@@ -98,18 +103,24 @@ impl Gateway {
         request: Request<Incoming>,
         request_id: &HeaderValue,
     ) -> Result<Response<Reply>, Refusal> {
-        let Prepared { request, lease, upgrade } = self.prepare(request).await?;
-        let client = if upgrade.is_some() { &upstreams.http1 } else { &upstreams.any };
-        match tokio::time::timeout(self.settings.response_timeout, client.request(request)).await {
-            Ok(Ok(response)) => Ok(self.answer(response, lease, upgrade, request_id)),
-            Ok(Err(error)) => Ok(self.failed(&refusal_of(&error), lease, request_id)),
+        let Prepared { address, request, lease, upgrade } = self.prepare(request).await?;
+        let sending = async {
+            match &upgrade {
+                None => upstreams.send(address, request).await,
+                Some(_) => Box::pin(upstreams.send_upgrade(address, request)).await,
+            }
+        };
+        match tokio::time::timeout(self.settings.response_timeout, sending).await {
+            Ok(Ok(answered)) => Ok(self.answer(answered, lease, upgrade, request_id)),
+            Ok(Err(SendError::Unreachable)) => Ok(self.failed(&Refusal::Unreachable, lease, request_id)),
+            Ok(Err(SendError::BrokenOff)) => Ok(self.failed(&Refusal::BrokenOff, lease, request_id)),
             Err(_) => Ok(self.failed(&Refusal::NoAnswer, lease, request_id)),
         }
     }
 
     /// Authenticates, leases, and makes the caller's request the provider's. When this returns, the key is in the
     /// request alone.
-    async fn prepare(&self, mut request: Request<Incoming>) -> Result<Prepared, Refusal> {
+    async fn prepare(&self, mut request: Request<Incoming>) -> Result<Prepared<'_>, Refusal> {
         let upgrade = upgrade::wanted(&mut request);
         let (request::Parts { method, uri, mut headers, .. }, body) = request.into_parts();
         let address = Address::read(&uri).ok_or_else(|| Refusal::UnknownProvider(String::new()))?;
@@ -124,16 +135,16 @@ impl Gateway {
         }
         let (secret, lease) = self.lease(&workspace, &route.provider.id).await?;
         let destination = Destination::new(route, address.path, address.query);
-        let target = destination.uri(&token, &secret)?;
+        let target = destination.target(&token, &secret)?;
         destination.headers(&mut headers, &token, &secret)?;
         if let Some(upgrade) = &upgrade {
             upgrade.put_headers(&mut headers);
         }
         let mut request = Request::new(self.body(destination.auth(), body, &mut headers, &secret).await?);
         *request.method_mut() = method;
-        *request.uri_mut() = target;
+        *request.uri_mut() = target.into();
         *request.headers_mut() = headers;
-        Ok(Prepared { request, lease, upgrade })
+        Ok(Prepared { address: destination.address()?, request, lease, upgrade })
     }
 
     async fn lease(&self, workspace: &WorkspaceId, provider: &ProviderId) -> Result<(KeySecret, Lease), Refusal> {
@@ -188,7 +199,7 @@ impl Gateway {
 
     fn answer(
         &self,
-        mut response: Response<Incoming>,
+        (mut response, held): (Response<Incoming>, Held),
         lease: Lease,
         upgrade: Option<Upgrade>,
         request_id: &HeaderValue,
@@ -204,7 +215,7 @@ impl Gateway {
         lease.end(Outcome::Answered(status.as_u16()));
         let body = match upgraded {
             Some(_) => Reply::Full(None),
-            None => Reply::Relayed(Relayed::new(body, self.settings.idle_timeout)),
+            None => Reply::Relayed(Relayed::new(body, held, self.settings.idle_timeout)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -220,11 +231,6 @@ impl Gateway {
         lease.end(Outcome::Failed);
         response
     }
-}
-
-/// What a failed attempt means. The error itself is not shown: it can name the URL, and that can hold the key.
-fn refusal_of(error: &legacy::Error) -> Refusal {
-    if error.is_connect() { Refusal::Unreachable } else { Refusal::BrokenOff }
 }
 
 /// Whether a caller's request id can be shown and logged: an id, and no token that stands in the wrong place.

@@ -9,6 +9,7 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Instant, Sleep};
 
 use crate::body::BoxError;
+use crate::connections::Held;
 
 /// How much is gathered before it is passed on at the latest, in bytes.
 const GATHER_AT_MOST: usize = 16 * 1024;
@@ -25,6 +26,8 @@ const ASK: u8 = 2;
 #[derive(Debug)]
 pub struct Relayed {
     body: Incoming,
+    /// Given back when the body has ended.
+    held: Option<Held>,
     gathered: Gathered,
     idle_timeout: Duration,
     last_frame: Instant,
@@ -59,8 +62,15 @@ enum After {
 pub(crate) struct Idle(Duration);
 
 impl Relayed {
-    pub(crate) fn new(body: Incoming, idle_timeout: Duration) -> Self {
-        Self { body, gathered: Gathered::default(), idle_timeout, last_frame: Instant::now(), alarm: None }
+    pub(crate) fn new(body: Incoming, held: Held, idle_timeout: Duration) -> Self {
+        Self {
+            body,
+            held: Some(held),
+            gathered: Gathered::default(),
+            idle_timeout,
+            last_frame: Instant::now(),
+            alarm: None,
+        }
     }
 
     /// Waits for the moment at which the silence is too long. The alarm is not moved at every frame; when it rings, it
@@ -89,6 +99,9 @@ impl Relayed {
         }
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         self.last_frame = Instant::now();
+        if frame.is_none() {
+            self.gathered.after = After::End;
+        }
         Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
     }
 
@@ -164,6 +177,15 @@ impl Body for Relayed {
         }
         hint.set_lower(rest.lower() + gathered);
         hint
+    }
+}
+
+impl Drop for Relayed {
+    fn drop(&mut self) {
+        let ended = matches!(self.gathered.after, After::End) || self.body.is_end_stream();
+        if let Some(held) = self.held.take().filter(|_| ended) {
+            held.give_back();
+        }
     }
 }
 

@@ -1,25 +1,28 @@
-//! Connections to providers.
+//! Sending to providers, over connections that are kept.
+//!
+//! Each worker has connections of its own, used and parked on one thread. hyper speaks HTTP; what is here decides which
+//! connection a request takes. (A general-purpose client does the same at three times the price: it hashes the address,
+//! copies itself, and starts a task for every request.)
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::Uri;
-use hyper::rt::{Read, Write};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper::header::HOST;
+use hyper::http::uri::{Authority, Parts, Scheme};
+use hyper::{Request, Response, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connection, HttpConnector};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use crate::body::{BoxError, Sent};
-
-/// How long an unused connection is kept. Shorter than most providers keep theirs, so that a request seldom meets one
-/// that is just being closed.
-const KEEP_IDLE: Duration = Duration::from_secs(50);
+use crate::body::Sent;
+use crate::connections::{Connections, Held, Stream};
 
 /// TLS to providers cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -40,72 +43,175 @@ pub(crate) fn tls() -> Result<ClientConfig, TlsError> {
     Ok(versions.with_root_certificates(roots).with_no_client_auth())
 }
 
-pub(crate) type Upstream = Client<Deadline<HttpsConnector<HttpConnector>>, Sent>;
+/// Where a provider listens.
+#[derive(Debug)]
+pub(crate) struct Address {
+    /// Which of a worker's origins this is.
+    pub(crate) number: usize,
+    pub(crate) scheme: Scheme,
+    pub(crate) authority: Authority,
+}
 
-/// The clients of one worker: each worker has connections of its own, so that no lock is shared between workers.
-#[derive(Clone, Debug)]
+/// Why there is no answer. Errors are not kept: they can name the address, and that can hold the key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SendError {
+    /// No connection.
+    Unreachable,
+    /// The connection broke before there was an answer.
+    BrokenOff,
+}
+
+type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
+type Connector = HttpsConnector<HttpConnector>;
+
+/// One worker's way to all providers.
+#[derive(Debug)]
 pub(crate) struct Upstreams {
     /// HTTP/1.1 or HTTP/2, as the provider prefers.
-    pub(crate) any: Upstream,
-    /// HTTP/1.1, for upgrades.
-    pub(crate) http1: Upstream,
+    any: Connector,
+    /// HTTP/1.1 alone, for upgrades.
+    http1: Connector,
+    connect_timeout: Duration,
+    origins: Vec<Arc<Connections>>,
+    /// Tasks that drive connections. They end with their connections.
+    driving: TaskTracker,
 }
 
 impl Upstreams {
-    pub(crate) fn new(tls: &ClientConfig, connect_timeout: Duration) -> Self {
+    /// A worker's connections to so many origins.
+    pub(crate) fn new(tls: &ClientConfig, connect_timeout: Duration, origins: usize) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let builder = || HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
-        let any = builder().enable_http1().enable_http2().wrap_connector(tcp.clone());
-        let http1 = builder().enable_http1().wrap_connector(tcp);
-        let client = |inner| {
-            Client::builder(TokioExecutor::new())
-                .timer(TokioTimer::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(KEEP_IDLE)
-                .http2_adaptive_window(true)
-                .build(Deadline { inner, limit: connect_timeout })
-        };
-        Self { any: client(any), http1: client(http1) }
-    }
-}
-
-/// A connector that gives up after a time, name lookup and TLS included.
-#[derive(Clone, Debug)]
-pub(crate) struct Deadline<C> {
-    inner: C,
-    limit: Duration,
-}
-
-/// Connecting took too long.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("connecting took longer than {} ms", .0.as_millis())]
-struct TooSlow(Duration);
-
-impl<C> Service<Uri> for Deadline<C>
-where
-    C: Service<Uri>,
-    C::Response: Read + Write + Connection + Unpin + Send + 'static,
-    C::Error: Into<BoxError>,
-    C::Future: Send + 'static,
-{
-    type Response = C::Response;
-    type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<C::Response, BoxError>> + Send>>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
+        Self {
+            any: builder().enable_http1().enable_http2().wrap_connector(tcp.clone()),
+            http1: builder().enable_http1().wrap_connector(tcp),
+            connect_timeout,
+            origins: (0..origins).map(|_| Arc::default()).collect(),
+            driving: TaskTracker::new(),
+        }
     }
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.inner.call(uri);
-        let limit = self.limit;
-        Box::pin(async move {
-            match tokio::time::timeout(limit, connecting).await {
-                Ok(connected) => connected.map_err(Into::into),
-                Err(_) => Err(TooSlow(limit).into()),
+    /// Sends a request whose URI is path and query alone. The connection is held until the answer's body has ended.
+    pub(crate) async fn send(
+        &self,
+        address: &Address,
+        mut request: Request<Sent>,
+    ) -> Result<(Response<Incoming>, Held), SendError> {
+        let origin = &self.origins[address.number];
+        // A parked connection may just be closed from the other side. A request that was not written to it goes to the
+        // next one; one that was, is lost, since the provider may have acted on it.
+        while let Some(mut sender) = origin.unpark() {
+            match sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, Held::http1(sender, origin))),
+                Err(mut error) => request = error.take_message().ok_or(SendError::BrokenOff)?,
             }
-        })
+        }
+        while let Some(stream) = origin.stream() {
+            match send_http2(stream, address, request).await {
+                Ok(answered) => return Ok(answered),
+                Err(unsent) => request = unsent?,
+            }
+        }
+        let io = self.connect(&self.any, address).await?;
+        if is_http2(&io) {
+            let stream = self.open_http2(io, origin).await?;
+            send_http2(stream, address, request).await.map_err(|_| SendError::BrokenOff)
+        } else {
+            let mut sender = self.open_http1(io).await?;
+            let response = sender.send_request(request).await.map_err(|_| SendError::BrokenOff)?;
+            Ok((response, Held::http1(sender, origin)))
+        }
+    }
+
+    /// Sends a request that asks for another protocol, over a connection that is then that protocol's.
+    pub(crate) async fn send_upgrade(
+        &self,
+        address: &Address,
+        request: Request<Sent>,
+    ) -> Result<(Response<Incoming>, Held), SendError> {
+        let io = self.connect(&self.http1, address).await?;
+        let (mut sender, connection) = http1::handshake(io).await.map_err(|_| SendError::Unreachable)?;
+        self.drive(connection.with_upgrades());
+        let response = sender.send_request(request).await.map_err(|_| SendError::BrokenOff)?;
+        Ok((response, Held::Alone(sender)))
+    }
+
+    async fn connect(&self, connector: &Connector, address: &Address) -> Result<Io, SendError> {
+        let mut parts = Parts::default();
+        parts.scheme = Some(address.scheme.clone());
+        parts.authority = Some(address.authority.clone());
+        parts.path_and_query = Some(hyper::http::uri::PathAndQuery::from_static("/"));
+        let uri = Uri::from_parts(parts).map_err(|_| SendError::Unreachable)?;
+        let mut connector = connector.clone();
+        let connecting = async {
+            poll_fn(|cx| connector.poll_ready(cx)).await?;
+            connector.call(uri).await
+        };
+        match tokio::time::timeout(self.connect_timeout, connecting).await {
+            Ok(Ok(io)) => Ok(io),
+            Ok(Err(error)) => {
+                tracing::info!(provider = %address.authority, %error, "no connection");
+                Err(SendError::Unreachable)
+            }
+            Err(_) => {
+                tracing::info!(provider = %address.authority, "no connection in time");
+                Err(SendError::Unreachable)
+            }
+        }
+    }
+
+    async fn open_http1(&self, io: Io) -> Result<http1::SendRequest<Sent>, SendError> {
+        let (sender, connection) = http1::handshake(io).await.map_err(|_| SendError::Unreachable)?;
+        self.drive(connection);
+        Ok(sender)
+    }
+
+    async fn open_http2(&self, io: Io, origin: &Arc<Connections>) -> Result<Stream, SendError> {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder.timer(TokioTimer::new()).adaptive_window(true);
+        let (sender, connection) = builder.handshake(io).await.map_err(|_| SendError::Unreachable)?;
+        self.drive(connection);
+        Ok(origin.share(sender))
+    }
+
+    fn drive(&self, connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+        self.driving.spawn(async move {
+            // Whoever waits for an answer on it is told by itself.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a provider's connection broke");
+            }
+        });
+    }
+}
+
+fn is_http2(io: &Io) -> bool {
+    io.connected().is_negotiated_h2()
+}
+
+/// `Err` has the request back where it was not written.
+async fn send_http2(
+    mut stream: Stream,
+    address: &Address,
+    mut request: Request<Sent>,
+) -> Result<(Response<Incoming>, Held), Result<Request<Sent>, SendError>> {
+    let mut parts = std::mem::take(request.uri_mut()).into_parts();
+    parts.scheme = Some(address.scheme.clone());
+    parts.authority = Some(address.authority.clone());
+    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| Err(SendError::BrokenOff))?;
+    // The address says it already.
+    let host = request.headers_mut().remove(HOST);
+    match stream.sender.try_send_request(request).await {
+        Ok(response) => Ok((response, Held::Stream(stream))),
+        Err(mut error) => {
+            let mut unsent = error.take_message().ok_or(Err(SendError::BrokenOff))?;
+            if let Some(host) = host {
+                unsent.headers_mut().insert(HOST, host);
+            }
+            let parts = std::mem::take(unsent.uri_mut()).into_parts();
+            *unsent.uri_mut() = parts.path_and_query.map_or_else(Uri::default, Uri::from);
+            Err(Ok(unsent))
+        }
     }
 }

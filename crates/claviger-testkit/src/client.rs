@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client as Http;
+use hyper_util::client::legacy::{Builder, Client as Http};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
@@ -48,10 +48,19 @@ impl Client {
     /// A client for the server at `base` (`http://host:port`).
     #[must_use]
     pub fn new(base: &str, token: &str) -> Self {
+        Self::of(base, token, &mut Http::builder(TokioExecutor::new()))
+    }
+
+    /// A client that speaks HTTP/2 from the first byte on.
+    #[must_use]
+    pub fn http2(base: &str, token: &str) -> Self {
+        Self::of(base, token, Http::builder(TokioExecutor::new()).http2_only(true))
+    }
+
+    fn of(base: &str, token: &str, builder: &mut Builder) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let http = Http::builder(TokioExecutor::new()).build(connector);
-        Self { http, base: base.to_owned(), token: token.to_owned() }
+        Self { http: builder.build(connector), base: base.to_owned(), token: token.to_owned() }
     }
 
     /// The same, with another token.

@@ -10,11 +10,13 @@
 mod app;
 mod client;
 mod clock;
+mod deployment;
 mod process;
 
 pub use app::{TestApp, put_key};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;
+pub use deployment::{Deployment, Ran, Running};
 pub use process::Process;
 
 /// Random text that can stand for a provider key: made anew each time, so that none is in the source.

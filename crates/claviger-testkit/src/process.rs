@@ -100,11 +100,21 @@ impl Process {
         self.child.wait().expect("it ends");
     }
 
-    /// Asks it to end, as `kill` does, and waits until it has.
-    pub fn terminate(&mut self) -> ExitStatus {
+    /// Asks it to end, as `kill` does, and does not wait for it.
+    pub fn ask_to_end(&self) {
         let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
+    }
+
+    /// Waits until it has ended. The thread waits with it.
+    pub fn wait(&mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub fn terminate(&mut self) -> ExitStatus {
+        self.ask_to_end();
+        self.wait()
     }
 }
 

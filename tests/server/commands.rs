@@ -1,0 +1,168 @@
+//! Administration from the shell, beside a running server.
+
+use claviger_testkit::{Deployment, Ran, random_secret};
+use hyper::Method;
+use serde_json::Value;
+
+use crate::{behind, mock, soon};
+
+fn done(deployment: &Deployment, arguments: &[&str]) -> String {
+    let Ran { code, stdout, stderr } = deployment.run(arguments);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+    stdout
+}
+
+fn json(deployment: &Deployment, arguments: &[&str]) -> Value {
+    let stdout = done(deployment, &[arguments, &["--json"]].concat());
+    assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    serde_json::from_str(&stdout).unwrap()
+}
+
+#[tokio::test]
+async fn workspaces_are_made_listed_shown_and_deleted_beside_a_running_server() {
+    let deployment = Deployment::new();
+    let server = deployment.serve();
+    assert_eq!(done(&deployment, &["workspace", "list"]), "");
+    assert_eq!(done(&deployment, &["workspace", "create", "acme", "--name", "Acme Ltd"]), "acme\n");
+    let made = json(&deployment, &["workspace", "create", "globex"]);
+    assert_eq!((&made["workspace"]["id"], &made["workspace"]["name"]), (&"globex".into(), &Value::Null));
+
+    let shown = json(&deployment, &["workspace", "show", "acme"]);
+    assert_eq!(shown["workspace"]["name"], "Acme Ltd");
+    let seen = server.root.send(Method::GET, "/api/workspaces/acme", &Value::Null).await;
+    assert_eq!(seen.json, shown, "the server shows what the command shows");
+    let line = done(&deployment, &["workspace", "show", "acme"]);
+    assert!(line.starts_with("acme\tAcme Ltd\t20"), "{line}");
+    let listed = done(&deployment, &["workspace", "list"]);
+    let listed: Vec<_> = listed.lines().map(|line| line.split('\t').next().unwrap()).collect();
+    assert_eq!(listed, ["acme", "globex"]);
+    let listed = json(&deployment, &["workspace", "list"]);
+    assert_eq!(listed["workspaces"].as_array().unwrap().len(), 2);
+
+    assert_eq!(done(&deployment, &["workspace", "delete", "acme"]), "deleted acme\n");
+    assert_eq!(json(&deployment, &["workspace", "delete", "globex"])["success"], true);
+    assert_eq!(server.root.send(Method::GET, "/api/workspaces/acme", &Value::Null).await.status, 404);
+    assert_eq!(json(&deployment, &["workspace", "list"])["workspaces"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_token_made_by_a_command_works_at_once_and_a_deleted_one_soon_no_more() {
+    let mock = mock().await;
+    let deployment = behind(&mock, &["openai"]);
+    let server = deployment.serve();
+    server.workspace("acme").await;
+    server.key("acme", "openai", &random_secret()).await;
+    let relayed = async |token: &str| {
+        let answer = server.client(token).send(Method::GET, "/gateway/openai/v1/models", &Value::Null).await;
+        answer.status.as_u16()
+    };
+
+    let create = ["token", "create", "--name", "Backend", "--role", "runtime", "--workspace", "acme"];
+    let plain = done(&deployment, &create).trim().to_owned();
+    assert_eq!(relayed(&plain).await, 200);
+    let made = json(&deployment, &create);
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(relayed(token).await, 200);
+    assert_eq!((&made["role"], &made["workspaceId"]), (&"runtime".into(), &"acme".into()));
+
+    let listed = json(&deployment, &["token", "list"]).to_string() + &done(&deployment, &["token", "list"]);
+    for token in [&plain, token] {
+        assert_eq!(listed.matches(&token[4..20]).count(), 2, "each list has it once: {listed}");
+        assert!(!listed.contains(&token[21..]), "without its secret");
+    }
+
+    for (token, answer) in [(plain.as_str(), "deleted "), (token, "{\"success\":true}")] {
+        let more: &[&str] = if answer.starts_with('{') { &["--json"] } else { &[] };
+        let said = done(&deployment, &[&["token", "delete", &token[4..20]], more].concat());
+        assert!(said.starts_with(answer), "{said}");
+        soon("a deleted token's end", async || (relayed(token).await == 401).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_a_deleted_workspace_stop_working() {
+    let mock = mock().await;
+    let deployment = behind(&mock, &["openai"]);
+    let server = deployment.serve();
+    server.workspace("acme").await;
+    server.key("acme", "openai", &random_secret()).await;
+    let tokens = [server.token("acme", "runtime").await, server.token("acme", "admin").await];
+    let status = async |token: &str, path: &str| {
+        server.client(token).send(Method::GET, path, &Value::Null).await.status.as_u16()
+    };
+    let paths = ["/gateway/openai/v1/models", "/api/workspaces/acme/byok-keys"];
+    for (token, path) in tokens.iter().zip(paths) {
+        assert_eq!(status(token, path).await, 200, "{path}");
+    }
+    done(&deployment, &["workspace", "delete", "acme"]);
+    for (token, path) in tokens.iter().zip(paths) {
+        soon("the end of a deleted workspace's token", async || (status(token, path).await == 401).then_some(())).await;
+    }
+    // Another workspace of the same id is another one.
+    done(&deployment, &["workspace", "create", "acme"]);
+    for (token, path) in tokens.iter().zip(paths) {
+        assert_eq!(status(token, path).await, 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_with_an_end_says_so() {
+    let deployment = Deployment::new();
+    done(&deployment, &["workspace", "create", "acme"]);
+    let create = ["token", "create", "--name", "t", "--role", "member", "--workspace", "acme", "--expires-at"];
+    let made = json(&deployment, &[&create[..], &["2100-01-31T12:00:00Z"]].concat());
+    assert!(made["expiresAt"].as_str().unwrap().starts_with("2100-01-31T12:00:00"), "{made}");
+    for (end, part) in [("2001-01-31T12:00:00Z", "past"), ("tomorrow", "RFC 3339")] {
+        let refused = deployment.run(&[&create[..], &[end]].concat());
+        assert_eq!(refused.code, Some(1), "{end}");
+        assert!(refused.stderr.contains(part), "{end}: {}", refused.stderr);
+    }
+}
+
+#[tokio::test]
+async fn bad_usage_is_2_and_what_does_not_work_is_1() {
+    let deployment = Deployment::new();
+    done(&deployment, &["workspace", "create", "acme"]);
+    let rows: [(&[&str], i32, &str); 14] = [
+        (&[], 2, "Usage"),
+        (&["frobnicate"], 2, "frobnicate"),
+        (&["serve", "--nonsense"], 2, "--nonsense"),
+        (&["serve", "--log-format", "loud"], 2, "--log-format"),
+        (&["dev", "--listen", "nowhere"], 2, "--listen"),
+        (&["workspace"], 2, "Usage"),
+        (&["workspace", "show"], 2, "<ID>"),
+        (&["token", "create", "--role", "admin"], 2, "--name"),
+        (&["token", "create", "--name", "t", "--role", "king"], 2, "--role"),
+        (&["workspace", "show", "nobody"], 1, "workspace does not exist"),
+        (&["workspace", "delete", "a b"], 1, "workspace id"),
+        (&["token", "delete", "aaaaaaaaaaaaaaaa"], 1, "token"),
+        (&["token", "create", "--name", "t", "--role", "admin"], 1, "--workspace"),
+        (&["token", "create", "--name", "t", "--role", "runtime", "--workspace", "nobody"], 1, "workspace"),
+    ];
+    for (arguments, code, part) in rows {
+        let refused = deployment.run(arguments);
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(code), ""), "{arguments:?}");
+        assert!(refused.stderr.contains(part), "{arguments:?}: {}", refused.stderr);
+        assert!(code == 2 || refused.stderr.lines().count() == 1, "{arguments:?}: {}", refused.stderr);
+    }
+}
+
+#[test]
+fn help_is_there_on_every_level() {
+    let deployment = Deployment::new();
+    let rows: [&[&str]; 8] = [
+        &["--help"],
+        &["serve", "--help"],
+        &["dev", "--help"],
+        &["health", "--help"],
+        &["workspace", "--help"],
+        &["workspace", "create", "--help"],
+        &["token", "--help"],
+        &["token", "create", "--help"],
+    ];
+    for arguments in rows {
+        assert!(done(&deployment, arguments).contains("Usage: claviger"), "{arguments:?}");
+    }
+    assert!(done(&deployment, &["--version"]).starts_with("claviger "));
+    assert!(!deployment.data_dir().exists());
+}

@@ -1,0 +1,150 @@
+//! Providers with https.
+
+use std::convert::Infallible;
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use claviger_testkit::{Answer, Deployment, random_secret};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, Version};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::acme;
+
+/// Signs certificates. Only those who are given its own certificate trust it.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(DnType::CommonName, "an authority of a test");
+        Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// What a server shows that has this name, and speaks these protocols.
+    fn server(&self, name: &str, protocols: &[&str]) -> ServerConfig {
+        let pair = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&pair, &self.0).unwrap();
+        let key = PrivateKeyDer::Pkcs8(pair.serialize_der().into());
+        let versions = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        let mut server =
+            versions.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        server.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        server
+    }
+}
+
+/// What a request showed: its version, and its key.
+type Seen = Arc<Mutex<Vec<(Version, String)>>>;
+
+/// A provider behind TLS.
+struct Provider {
+    address: SocketAddr,
+    seen: Seen,
+    _serving: JoinSet<()>,
+}
+
+impl Provider {
+    async fn start(tls: ServerConfig) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Seen::default();
+        let mut serving = JoinSet::new();
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let books = Arc::clone(&seen);
+        serving.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, books) = (acceptor.clone(), Arc::clone(&books));
+                connections.spawn(async move {
+                    // A client that does not trust the certificate leaves here.
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    let answer = service_fn(|request| std::future::ready(note(&books, &request)));
+                    // A client may leave as it likes.
+                    let _ = auto::Builder::new(TokioExecutor::new())
+                        .serve_connection(TokioIo::new(stream), answer)
+                        .await;
+                });
+            }
+        });
+        Self { address, seen, _serving: serving }
+    }
+
+    fn seen(&self) -> Vec<(Version, String)> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a service answers a result")]
+fn note(seen: &Seen, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let key = request.headers()["authorization"].to_str().unwrap().to_owned();
+    seen.lock().unwrap().push((request.version(), key));
+    Ok(Response::new(Full::from("over TLS")))
+}
+
+/// Sends a request to a provider at `https://<host>:<port>`, through a server that trusts one authority.
+async fn relay(trusted: &Authority, host: &str, provider: &Provider, secret: &str) -> (Answer, String) {
+    let deployment = Deployment::new();
+    let roots = deployment.folder().join("roots.pem");
+    fs::write(&roots, trusted.0.pem()).unwrap();
+    let deployment = deployment
+        .with("SSL_CERT_FILE", roots.to_str().unwrap())
+        .with_provider("openai", &format!("https://{host}:{}", provider.address.port()));
+    let mut server = deployment.serve();
+    let token = acme(&server, "openai", &[secret.to_owned()]).await;
+    let answer = server.client(&token).send(Method::GET, "/gateway/openai/v1/models", &Value::Null).await;
+    server.process.kill();
+    (answer, server.process.stderr())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_with_a_certificate_of_a_private_authority_is_reached() {
+    let authority = Authority::new();
+    let rows: [(&[&str], Version); 4] = [
+        (&["http/1.1"], Version::HTTP_11),
+        (&["h2"], Version::HTTP_2),
+        (&["h2", "http/1.1"], Version::HTTP_2),
+        (&[], Version::HTTP_11),
+    ];
+    for (protocols, version) in rows {
+        let provider = Provider::start(authority.server("localhost", protocols)).await;
+        let secret = random_secret();
+        let (answer, _) = relay(&authority, "localhost", &provider, &secret).await;
+        assert_eq!((answer.status.as_u16(), &*answer.bytes), (200, &b"over TLS"[..]), "{protocols:?}");
+        assert_eq!(provider.seen(), [(version, format!("Bearer {secret}"))], "{protocols:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_that_cannot_prove_who_it_is_gets_no_key() {
+    let (trusted, stranger) = (Authority::new(), Authority::new());
+    let rows = [
+        ("an authority that nobody trusts", stranger.server("localhost", &["h2", "http/1.1"])),
+        ("the name of another", trusted.server("elsewhere.example", &["h2", "http/1.1"])),
+    ];
+    for (what, tls) in rows {
+        let provider = Provider::start(tls).await;
+        let secret = random_secret();
+        let (answer, log) = relay(&trusted, "localhost", &provider, &secret).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (502, "provider_unreachable"), "{what}");
+        assert_eq!(answer.header("x-claviger-attempts"), "1", "{what}");
+        assert_eq!(provider.seen(), [], "{what}");
+        assert!(!log.contains(&secret), "{what}");
+    }
+}
