@@ -1,8 +1,7 @@
 //! `kill -9` at any moment loses nothing that was acknowledged.
 
-use std::sync::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use claviger_testkit::{Process, Running};
 use tokio::task::JoinSet;
@@ -43,7 +42,7 @@ impl Killer {
 
 /// Lets every tenant change its keys until the server is gone.
 async fn change_until_killed(server: Running, tenants: Vec<Tenant>, moment: &Moment) -> (Vec<Tenant>, u64) {
-    let Running { process, root } = server;
+    let Running { process, root, .. } = server;
     let at = match moment {
         Moment::Acknowledged(count) => Some(*count),
         Moment::Steps(_) => None,

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use claviger_testkit::{Deployment, Ran, random_secret};
 
-/// Every file and folder below a folder, with its bytes. Left out is what SQLite keeps beside an open database, where
-/// it holds no data.
+/// Every file and folder below a folder, with its bytes.
 fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -19,12 +18,16 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        let name = path.to_str().unwrap();
-        if !name.ends_with(".db-shm") && !(name.ends_with(".db-wal") && bytes.is_empty()) {
-            found.insert(path, bytes);
-        }
+        found.insert(path, bytes);
     }
     found
+}
+
+/// The same without the database, which SQLite may tidy up while it looks at it.
+fn contents_beside_the_database(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut contents = contents(folder);
+    contents.retain(|path, _| !path.to_str().unwrap().contains("claviger.db"));
+    contents
 }
 
 /// What is wrong with a refusal, for the report of a test that has many of them.
@@ -43,12 +46,14 @@ fn faults(ran: &Ran, parts: &[&str]) -> Vec<String> {
     faults
 }
 
-/// Asserts that a start is refused with one line that has all these parts, and changes nothing.
-fn assert_refused(deployment: &Deployment, arguments: &[&str], parts: &[&str]) {
-    let before = contents(deployment.folder());
+type Look = fn(&Path) -> BTreeMap<PathBuf, Vec<u8>>;
+
+/// Asserts that a start is refused with one line that has all these parts, and changes nothing of what `look` sees.
+fn assert_refused(deployment: &Deployment, look: Look, arguments: &[&str], parts: &[&str]) {
+    let before = look(deployment.folder());
     let ran = deployment.run(arguments);
     let mut faults = faults(&ran, parts);
-    let after = contents(deployment.folder());
+    let after = look(deployment.folder());
     for path in before.keys().chain(after.keys()) {
         if before.get(path) != after.get(path) {
             faults.push(format!("{} was changed", path.display()));
@@ -133,9 +138,14 @@ fn a_bad_settings_file_is_named_with_what_is_wrong_in_it() {
     for (text, parts) in rows {
         let deployment = Deployment::new().without("CLAVIGER_AUTH__ROOT_TOKEN");
         fs::write(deployment.folder().join("settings.toml"), text).unwrap();
-        assert_refused(&deployment, &["serve", "--config", "settings.toml"], parts);
+        assert_refused(&deployment, contents, &["serve", "--config", "settings.toml"], parts);
     }
-    assert_refused(&Deployment::new(), &["serve", "--config", "missing.toml"], &["--config", "missing.toml", "no such"]);
+    assert_refused(
+        &Deployment::new(),
+        contents,
+        &["serve", "--config", "missing.toml"],
+        &["--config", "missing.toml", "no such"],
+    );
 }
 
 #[test]
@@ -161,8 +171,8 @@ fn a_file_that_is_no_database_of_ours_is_left_alone() {
         fs::create_dir(deployment.data_dir()).unwrap();
         fs::write(deployment.data_dir().join("claviger.db"), bytes).unwrap();
         println!("{what}");
-        assert_refused(&deployment, &["serve"], &["claviger.db", part]);
-        assert_refused(&deployment, &["workspace", "list"], &["claviger.db", part]);
+        assert_refused(&deployment, contents, &["serve"], &["claviger.db", part]);
+        assert_refused(&deployment, contents, &["workspace", "list"], &["claviger.db", part]);
     }
 }
 
@@ -170,7 +180,7 @@ fn a_file_that_is_no_database_of_ours_is_left_alone() {
 fn a_data_folder_that_is_a_file_is_named_as_that() {
     let deployment = Deployment::new();
     fs::write(deployment.data_dir(), "milk, bread, butter").unwrap();
-    assert_refused(&deployment, &["serve"], &["data_dir", "not a folder"]);
+    assert_refused(&deployment, contents, &["serve"], &["data_dir", "not a folder"]);
 }
 
 /// A deployment that was used and came to an orderly end.
@@ -192,16 +202,27 @@ async fn assert_still_good(deployment: &Deployment) {
 async fn another_master_key_is_refused_and_both_are_named() {
     let deployment = used().await.with("CLAVIGER_VAULT__MASTER_KEY", &format!("{}A=", &random_secret()[..42]));
     let parts = ["vault.master_key", "not the one", "back to the first one"];
-    assert_refused(&deployment, &["serve"], &parts);
-    assert_refused(&deployment, &["token", "list"], &parts);
+    assert_refused(&deployment, contents_beside_the_database, &["serve"], &parts);
+    assert_refused(&deployment, contents_beside_the_database, &["token", "list"], &parts);
     assert_still_good(&deployment.without("CLAVIGER_VAULT__MASTER_KEY")).await;
+}
+
+#[tokio::test]
+async fn a_refused_start_leaves_the_database_as_it_was_to_the_byte() {
+    let deployment = used().await.with("CLAVIGER_VAULT__MASTER_KEY", &format!("{}A=", &random_secret()[..42]));
+    assert_refused(&deployment, contents, &["serve"], &["not the one"]);
 }
 
 #[tokio::test]
 async fn a_malformed_master_key_is_refused_and_not_shown() {
     let malformed = random_secret();
     let deployment = used().await.with("CLAVIGER_VAULT__MASTER_KEY", &malformed);
-    assert_refused(&deployment, &["serve"], &["vault.master_key", "base64 of exactly 32 bytes"]);
+    assert_refused(
+        &deployment,
+        contents_beside_the_database,
+        &["serve"],
+        &["vault.master_key", "base64 of exactly 32 bytes"],
+    );
     assert!(!deployment.run(&["serve"]).stderr.contains(&malformed));
     assert_still_good(&deployment.without("CLAVIGER_VAULT__MASTER_KEY")).await;
 }
@@ -212,10 +233,25 @@ async fn a_master_key_that_is_missing_is_not_made_anew() {
     let file = deployment.data_dir().join("master.key");
     let away = deployment.folder().join("away.key");
     fs::rename(&file, &away).unwrap();
-    assert_refused(&deployment, &["serve"], &["master.key", "missing", "Put it back", "vault.master_key"]);
-    assert_refused(&deployment, &["workspace", "list"], &["master.key", "missing", "Put it back"]);
+    assert_refused(
+        &deployment,
+        contents_beside_the_database,
+        &["serve"],
+        &["master.key", "missing", "Put it back", "vault.master_key"],
+    );
+    assert_refused(
+        &deployment,
+        contents_beside_the_database,
+        &["workspace", "list"],
+        &["master.key", "missing", "Put it back"],
+    );
     fs::write(&file, "").unwrap();
-    assert_refused(&deployment, &["serve"], &["master.key", "base64 of exactly 32 bytes"]);
+    assert_refused(
+        &deployment,
+        contents_beside_the_database,
+        &["serve"],
+        &["master.key", "base64 of exactly 32 bytes"],
+    );
     fs::rename(&away, &file).unwrap();
     assert_still_good(&deployment).await;
 }
@@ -226,7 +262,12 @@ async fn two_master_keys_are_one_too_many() {
         .await
         .with("CLAVIGER_VAULT__MASTER_KEY", &format!("{}A=", &random_secret()[..42]))
         .with("CLAVIGER_VAULT__MASTER_KEY_FILE", "data/master.key");
-    assert_refused(&deployment, &["serve"], &["vault.master_key", "vault.master_key_file", "keep one"]);
+    assert_refused(
+        &deployment,
+        contents_beside_the_database,
+        &["serve"],
+        &["vault.master_key", "vault.master_key_file", "keep one"],
+    );
     assert_still_good(&deployment.without("CLAVIGER_VAULT__MASTER_KEY")).await;
 }
 
@@ -236,11 +277,11 @@ async fn a_port_in_use_is_refused() {
     let address = running.process.url().strip_prefix("http://").unwrap().to_owned();
     let second = used().await.with("CLAVIGER_SERVER__LISTEN", &address);
     let parts = [address.as_str(), "in use", "server.listen"];
-    assert_refused(&second, &["serve"], &parts);
+    assert_refused(&second, contents_beside_the_database, &["serve"], &parts);
     running.process.kill();
 
     let other = TcpListener::bind(&address).unwrap();
-    assert_refused(&second, &["serve"], &parts);
+    assert_refused(&second, contents_beside_the_database, &["serve"], &parts);
     drop(other);
     assert_still_good(&second).await;
 }

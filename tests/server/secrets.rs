@@ -52,15 +52,19 @@ async fn misplace(server: &Running, secret: &str, token: &str) {
             client.send(Method::POST, "/api/tokens", body).await;
         }
     }
-    for header in ["x-request-id", "x-claviger-workspace", "x-claviger-actor", "cookie", "referer", "user-agent", "x-own"] {
+    for header in ["x-claviger-workspace", "x-claviger-actor", "cookie", "referer", "user-agent", "x-own"] {
         for path in ["/gateway/openai/v1/models", KEYS] {
             let request = Request::get(format!("{url}{path}")).header("authorization", format!("Bearer {token}"));
             let request = request.header(header, secret).body(Full::default()).unwrap();
             clients[0].try_request(request).await.unwrap();
         }
     }
-    let malformed =
-        [format!("{{\"apiKey\": \"{secret}"), format!("{{\"apiKey\": {secret}}}"), format!("\"{secret}\""), secret.to_owned()];
+    let malformed = [
+        format!("{{\"apiKey\": \"{secret}"),
+        format!("{{\"apiKey\": {secret}}}"),
+        format!("\"{secret}\""),
+        secret.to_owned(),
+    ];
     for text in malformed {
         let request = Request::post(format!("{url}{KEYS}"))
             .header("authorization", format!("Bearer {token}"))
@@ -104,12 +108,13 @@ async fn use_them(server: &Running, token: &str) {
     }
 }
 
+/// Fails with what stands before each place where a secret was found.
 fn assert_free_of(what: &str, bytes: &[u8], secrets: &[(&str, &str)]) {
     for (name, secret) in secrets {
         let middle = middle(secret).as_bytes();
-        let at = bytes.windows(middle.len()).position(|window| window == middle);
-        let around = at.map(|at| String::from_utf8_lossy(&bytes[at.saturating_sub(120)..at]).into_owned());
-        assert_eq!(around, None, "{what} holds {name}, after this");
+        let places = (0..bytes.len().saturating_sub(middle.len())).filter(|at| bytes[*at..].starts_with(middle));
+        let before = places.map(|at| String::from_utf8_lossy(&bytes[at.saturating_sub(120)..at]).into_owned());
+        assert_eq!(before.collect::<Vec<_>>(), [""; 0], "{what} holds {name}");
     }
 }
 
@@ -175,4 +180,28 @@ async fn neither_log_nor_files_nor_metrics_hold_a_secret() {
         assert_free_of("the log", log.as_bytes(), &secrets);
         assert_files_free_of(&deployment.data_dir(), &secrets);
     }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_sent_as_a_request_id_is_neither_logged_nor_answered() {
+    let mock = mock().await;
+    let deployment = behind(&mock, &["openai"]).with("CLAVIGER_LOG__LEVEL", "trace");
+    let mut server = deployment.serve();
+    server.workspace("acme").await;
+    let key = random_secret();
+    server.key("acme", "openai", &key).await;
+    let token = server.token("acme", "runtime").await;
+    for secret in [&key, &token] {
+        for path in ["/gateway/openai/v1/models", "/gateway/nobody/v1/models", KEYS] {
+            let request = Request::get(format!("{}{path}", server.process.url()))
+                .header("authorization", format!("Bearer {token}"))
+                .header("x-request-id", secret.as_str())
+                .body(Full::default())
+                .unwrap();
+            let answer = server.root.try_request(request).await.unwrap();
+            assert_free_of(path, format!("{:?}", answer.headers).as_bytes(), &[("a secret", secret)]);
+        }
+    }
+    server.process.kill();
+    assert_free_of("the log", server.process.stderr().as_bytes(), &[("the key", &key), ("the token", &token)]);
 }

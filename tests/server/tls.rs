@@ -43,8 +43,7 @@ impl Authority {
         let versions = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap();
-        let mut server =
-            versions.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+        let mut server = versions.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
         server.alpn_protocols = protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         server
     }
@@ -77,9 +76,8 @@ impl Provider {
                     let Ok(stream) = acceptor.accept(stream).await else { return };
                     let answer = service_fn(|request| std::future::ready(note(&books, &request)));
                     // A client may leave as it likes.
-                    let _ = auto::Builder::new(TokioExecutor::new())
-                        .serve_connection(TokioIo::new(stream), answer)
-                        .await;
+                    let _ =
+                        auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await;
                 });
             }
         });

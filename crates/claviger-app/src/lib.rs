@@ -103,4 +103,11 @@ impl App {
         self.feed.changed(&claviger_store::Change::Everything);
         error
     }
+
+    /// Writes what is in memory only, and lets go of the database.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let written = self.keyring.write_uses().await;
+        self.store.close().await;
+        written
+    }
 }

@@ -6,8 +6,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use parking_lot::Mutex;
 use foldhash::fast::RandomState;
+use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, UnitWeighter};
 

@@ -259,7 +259,6 @@ async fn disturb(test: &TestApp, workspace: &WorkspaceId, changes: Vec<Change>) 
     for change in changes {
         match change {
             Change::Add if others.len() < 6 => others.push((test.key(workspace, "openai").await.id, true)),
-            Change::Add => {}
             Change::Delete(at) if at < others.len() => {
                 let (key, _) = others.remove(at);
                 test.app.keys.delete(&permit, &openai(), &key).await.unwrap();
@@ -269,7 +268,7 @@ async fn disturb(test: &TestApp, workspace: &WorkspaceId, changes: Vec<Change>) 
                 *on = !*on;
                 test.app.keys.change(&permit, key, None, Some(*on)).await.unwrap();
             }
-            Change::Delete(_) | Change::Toggle(_) => {}
+            Change::Add | Change::Delete(_) | Change::Toggle(_) => {}
         }
     }
 }

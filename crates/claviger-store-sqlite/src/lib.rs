@@ -53,14 +53,6 @@ impl SqliteStore {
         open::open(path).await
     }
 
-    /// Waits for what is under way, and closes the file. Calls made later fail. A store that is dropped without this
-    /// loses nothing, but leaves the write-ahead log beside the file.
-    pub async fn close(&self) {
-        // The writer last: the last connection to close moves the log into the file.
-        self.readers.close().await;
-        self.writer.close().await;
-    }
-
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         self.file.is_in_place()?;
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(on_write)
@@ -231,5 +223,12 @@ impl Store for SqliteStore {
 
     async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError {
         change::watch(&self.reading, sink).await
+    }
+
+    /// The log of writes stays beside the file where this is not called.
+    async fn close(&self) {
+        // The writer last: the last connection to close moves the log into the file.
+        self.readers.close().await;
+        self.writer.close().await;
     }
 }

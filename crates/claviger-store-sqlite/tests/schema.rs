@@ -1,5 +1,6 @@
 //! What the database itself holds, against SQL written by hand.
 
+use claviger_store::Store as _;
 use claviger_store_sqlite::SqliteStore;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteQueryResult};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};

@@ -124,4 +124,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// changes may be told too. Begins with [`Change::Everything`], from where on nothing is missed. Ends only with an
     /// error: then the caller can trust nothing it keeps until it watches again.
     async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError;
+
+    /// Waits for what is under way, and lets go of the database. Calls made later fail. A store that is dropped without
+    /// this loses nothing.
+    async fn close(&self);
 }

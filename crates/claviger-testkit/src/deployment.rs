@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -10,10 +11,10 @@ use tempfile::TempDir;
 
 use crate::{Client, Process, random_secret};
 
-/// Settings and a data folder, which goes with this value.
+/// Settings and a data folder, which goes with this value and the servers that it started.
 #[derive(Debug)]
 pub struct Deployment {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     root_token: String,
     environment: BTreeMap<String, String>,
 }
@@ -40,7 +41,7 @@ impl Deployment {
     /// A new one: a free port, a given root token, and a data folder that the first start is to make.
     #[must_use]
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let root_token = random_secret();
         let data_dir = folder.path().join("data");
         let new = Self { folder, root_token: root_token.clone(), environment: BTreeMap::new() };
@@ -105,8 +106,7 @@ impl Deployment {
         let server = self.command(&["serve"]);
         shell.arg(server.get_program()).args(server.get_args());
         shell.env_clear().envs(&self.environment).current_dir(self.folder());
-        shell.stdin(std::process::Stdio::null());
-        shell.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         shell
     }
 
@@ -127,7 +127,7 @@ impl Deployment {
     pub fn start(&self, command: Command) -> Running {
         let process = Process::start(command).unwrap_or_else(|(status, stderr)| panic!("{status}: {stderr}"));
         let root = Client::new(process.url(), &self.root_token);
-        Running { process, root }
+        Running { process, root, _folder: Arc::clone(&self.folder) }
     }
 }
 
@@ -144,6 +144,7 @@ pub struct Running {
     pub process: Process,
     /// Shows the root token.
     pub root: Client,
+    _folder: Arc<TempDir>,
 }
 
 impl Running {

@@ -1,7 +1,5 @@
 //! Administration from the shell: the same use cases as the API, straight on the database, beside running servers.
 
-use std::sync::Arc;
-
 use anyhow::{Context, bail};
 use claviger_app::access::{ManageWorkspaces, Principal};
 use claviger_app::tokens::{CreateToken, TokenHolder};
@@ -18,9 +16,9 @@ use crate::{log, open, print};
 /// How many of a list are asked for at once.
 const PAGE: u32 = 500;
 
-async fn app(flags: &SettingsFlags) -> anyhow::Result<Arc<App>> {
+async fn app(flags: &SettingsFlags) -> anyhow::Result<App> {
     log::begin(LogFormat::Text, LevelFilter::WARN);
-    Ok(Arc::new(open::app(&Settings::load(flags, None)?).await?))
+    open::app(&Settings::load(flags, None)?).await
 }
 
 /// Prints a result: JSON for programs, or a line for people.
@@ -31,9 +29,15 @@ fn show(json: bool, value: &Value, line: impl FnOnce() -> String) -> anyhow::Res
 
 pub(crate) async fn workspace(flags: &SettingsFlags, json: bool, command: WorkspaceCommand) -> anyhow::Result<()> {
     let app = app(flags).await?;
+    let done = run_workspace(&app, json, command).await;
+    app.close().await?;
+    done
+}
+
+async fn run_workspace(app: &App, json: bool, command: WorkspaceCommand) -> anyhow::Result<()> {
     let permit = Principal::operator().permit::<ManageWorkspaces>(None)?;
     match command {
-        WorkspaceCommand::List => list_workspaces(&app, &permit, json).await,
+        WorkspaceCommand::List => list_workspaces(app, &permit, json).await,
         WorkspaceCommand::Create { id, name } => {
             let name = name.map(|name| KeyName::parse(&name)).transpose().context("--name")?;
             let name = name.map(|name| name.map(|name| name.as_str().to_owned()));
@@ -89,6 +93,12 @@ fn workspace_line(workspace: &Workspace) -> String {
 
 pub(crate) async fn token(flags: &SettingsFlags, json: bool, command: TokenCommand) -> anyhow::Result<()> {
     let app = app(flags).await?;
+    let done = run_token(&app, json, command).await;
+    app.close().await?;
+    done
+}
+
+async fn run_token(app: &App, json: bool, command: TokenCommand) -> anyhow::Result<()> {
     let permit = Principal::operator().permit_tokens(None)?;
     match command {
         TokenCommand::List => {

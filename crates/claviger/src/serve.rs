@@ -114,7 +114,7 @@ impl Server {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        self.app.keyring.write_uses().await.context("when keys were used last could not be written")
+        self.app.close().await.context("when keys were used last could not be written")
     }
 }
 

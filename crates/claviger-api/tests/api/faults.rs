@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use claviger_app::{App, Parts};
+use claviger_app::{App, Parts, Store};
 use claviger_core::Catalogue;
 use claviger_seal::{MasterKey, TokenHash};
 use claviger_store_sqlite::SqliteStore;
