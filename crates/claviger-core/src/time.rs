@@ -11,7 +11,7 @@ pub struct Timestamp(i64);
 
 impl Timestamp {
     /// The latest point that can be written: shortly before the end of the year 9999, whatever the time zone.
-    pub const MAX: Self = Self(253_402_207_200_999);
+    pub const MAX: Self = Self(253_402_207_199_999);
 
     /// From milliseconds since the epoch. Points before 1970 or after [`Timestamp::MAX`] are brought to the nearest end.
     #[must_use]
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn a_timestamp_prints_as_rfc_3339_in_utc() {
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T21:59:59.999Z");
     }
 
     #[test]
