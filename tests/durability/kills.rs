@@ -10,7 +10,7 @@ use crate::dice::{Dice, idle};
 use crate::tenant::Tenant;
 use crate::{assert_leases, deployment};
 
-const ROUNDS: u64 = 60;
+const ROUNDS: u64 = 80;
 const TENANTS: u64 = 4;
 
 /// When the server is killed.
@@ -82,7 +82,7 @@ async fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     for round in 0..ROUNDS {
         let moment = match round % 3 {
             0 | 1 => Moment::Acknowledged(1 + dice.throw(24)),
-            _ => Moment::Steps(dice.throw(2_000_000)),
+            _ => Moment::Steps(dice.throw(12_000_000)),
         };
         let changed;
         (tenants, changed) = change_until_killed(server, tenants, &moment).await;

@@ -56,17 +56,13 @@ impl Tenant {
     /// Asks for one more change. Returns whether it was acknowledged; where it was not, nobody answers any more.
     pub(crate) async fn change(&mut self, root: &Client) -> bool {
         let change = self.choose();
-        match change.send(root, &self.workspace).await {
-            Ok(answer) => {
-                assert_eq!(answer.status, 200, "{}: {}", self.workspace, answer.json);
-                change.apply(&mut self.keys, answer.json["key"]["id"].as_str());
-                true
-            }
-            Err(_) => {
-                self.unanswered = Some(change);
-                false
-            }
-        }
+        let Ok(answer) = change.send(root, &self.workspace).await else {
+            self.unanswered = Some(change);
+            return false;
+        };
+        assert_eq!(answer.status, 200, "{}: {}", self.workspace, answer.json);
+        change.apply(&mut self.keys, answer.json["key"]["id"].as_str());
+        true
     }
 
     fn choose(&mut self) -> Change {
