@@ -115,7 +115,7 @@ async fn operators_and_monitors_are_answered_without_a_token() {
     let rows = [
         ("/healthz", "application/json", r#""status":"ok""#),
         ("/readyz", "application/json", r#""status":"ready""#),
-        ("/metrics", "text/plain; version=0.0.4", "claviger_connections"),
+        ("/metrics", "application/openmetrics-text; version=1.0.0", "claviger_connections"),
         ("/openapi.json", "application/json", "\"openapi\""),
         ("/docs", "text/html", "<html"),
     ];
@@ -142,6 +142,15 @@ async fn an_orderly_end_writes_when_keys_were_used() {
     let server = deployment.serve();
     for key in server.keys("acme").await {
         assert_eq!(key["lastUsedAt"].is_string(), key["id"] == used.as_str(), "{key}");
+    }
+}
+
+#[test]
+fn a_server_that_says_it_listens_can_be_asked_to_end() {
+    let deployment = Deployment::new();
+    for round in 0..20 {
+        let ended = deployment.serve().process.terminate();
+        assert!(ended.success(), "round {round}: {ended}");
     }
 }
 

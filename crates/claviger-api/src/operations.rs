@@ -73,11 +73,11 @@ pub(crate) async fn readyz(State(api): State<Shared>) -> Result<Json<Health>, Pr
     path = "/metrics",
     operation_id = "metrics",
     tag = "Operations",
-    responses((status = 200, description = "The metrics.", body = String, content_type = "text/plain; version=0.0.4")),
+    responses((status = 200, description = "The metrics.", body = String, content_type = "application/openmetrics-text; version=1.0.0")),
     security(())
 )]
 pub(crate) async fn metrics(State(api): State<Shared>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (api.metrics)())
+    ([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], (api.metrics)())
 }
 
 /// Show this document

@@ -34,8 +34,6 @@ pub(crate) enum CreateError {
     NoWorkspaceNamed,
     #[error(transparent)]
     WorkspaceId(#[from] InvalidId),
-    #[error("must not be true but for the roles service and runtime")]
-    Reveal,
     #[error("must be a date as in RFC 3339, such as 2030-01-31T12:00:00Z")]
     ExpiresAt,
     #[error(transparent)]
@@ -52,10 +50,10 @@ impl Refusal for CreateError {
             Self::Role => Problem::input("role", self),
             Self::WorkspaceOfService | Self::NoWorkspaceNamed => Problem::input("workspaceId", self),
             Self::WorkspaceId(invalid) => Problem::new(Code::InvalidInput, invalid).at("workspaceId"),
-            Self::Reveal => Problem::input("reveal", self),
             Self::ExpiresAt => Problem::input("expiresAt", self),
             Self::Create(error) => match error {
                 CreateTokenError::Forbidden | CreateTokenError::RevealForbidden => Problem::new(Code::Forbidden, error),
+                CreateTokenError::RevealForRole => Problem::input("reveal", error),
                 CreateTokenError::NoWorkspace => Problem::new(Code::UnknownWorkspace, error),
                 CreateTokenError::AlreadyExpired => Problem::input("expiresAt", error),
                 CreateTokenError::Seal(error) => Problem::internal(&error),
@@ -142,9 +140,6 @@ impl CreateTokenRequest {
             (_, None, TokenReach::All { .. }) => return Err(CreateError::NoWorkspaceNamed),
         };
         let reveal = self.reveal.unwrap_or_default();
-        if reveal && matches!(role, TokenRole::Admin | TokenRole::Member) {
-            return Err(CreateError::Reveal);
-        }
         let end = self.expires_at.map(|text| Timestamp::parse(&text).ok_or(CreateError::ExpiresAt));
         Ok(CreateToken { name, holder, reveal, expires_at: end.transpose()? })
     }

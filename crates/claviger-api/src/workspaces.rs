@@ -201,7 +201,7 @@ pub(crate) async fn list(
 
 /// Delete a workspace
 ///
-/// With its keys and tokens. Its data key is destroyed, so that its sealed secrets stay sealed in every backup.
+/// With its keys and tokens. Its data key is destroyed, so that its sealed secrets stay sealed in every backup made from then on.
 #[utoipa::path(
     delete,
     path = "/api/workspaces/{id}",

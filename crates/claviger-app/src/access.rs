@@ -1,6 +1,6 @@
 //! Who asks, and what they may do.
 //!
-//! A [`Principal`] comes only from a token that was proven, a [`Permit`] only from a principal whose role grants the
+//! A [`Principal`] comes only from a token that was proven, or stands for the operator at the shell; a [`Permit`] only from a principal whose role grants the
 //! right, and the use cases take permits: code that forgets to ask has nothing to call them with.
 
 use std::marker::PhantomData;
@@ -318,7 +318,9 @@ impl Access {
         });
     }
 
-    pub(crate) fn forget_all(&self) {
+    /// Forgets every token, and keeps what is read from now on only if changes by other processes are heard of.
+    pub(crate) fn forget_all(&self, hearing: bool) {
+        self.tokens.set_hearing(hearing);
         self.tokens.forget_where(|_, _| true);
     }
 }

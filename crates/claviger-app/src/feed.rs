@@ -25,10 +25,20 @@ impl ChangeSink for Feed {
                 self.keyring.forget_owner(&Owner::Workspace(workspace.clone()));
                 self.access.forget_workspace(workspace);
             }
-            Change::Everything => {
-                self.keyring.forget_all();
-                self.access.forget_all();
-            }
+            // Told by who watches the database: it is heard of from here on.
+            Change::Everything => self.forget_all(true),
         }
+    }
+}
+
+impl Feed {
+    /// Changes by other processes are not heard of any more: nothing that is kept can be trusted.
+    pub(crate) fn lost(&self) {
+        self.forget_all(false);
+    }
+
+    fn forget_all(&self, hearing: bool) {
+        self.keyring.forget_all(hearing);
+        self.access.forget_all(hearing);
     }
 }

@@ -113,7 +113,7 @@ impl Keys {
     /// Adds a key at the end of its pool.
     pub async fn add(&self, permit: &Permit<ManageKeys>, put: PutKey) -> Result<KeyRecord, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
-        for _ in 1..TRIES {
+        for _ in 0..TRIES {
             match self.try_add(&pool, permit.actor(), &put).await {
                 Err(AddFailure::DataKeyChanged) => {}
                 Err(AddFailure::Put(error)) => return Err(error),
@@ -171,7 +171,7 @@ impl Keys {
         put: PutKey,
     ) -> Result<KeyRecord, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
-        for _ in 1..TRIES {
+        for _ in 0..TRIES {
             match self.try_replace(&pool, id, &put).await {
                 Err(AddFailure::DataKeyChanged) => {}
                 Err(AddFailure::Put(error)) => return Err(error),
@@ -191,7 +191,7 @@ impl Keys {
         }
         let data_key = self.stored_data_key(pool, &record)?;
         let (Some(data_key), Some(sealed_data_key)) = (data_key, record.data_key.clone()) else {
-            // The database holds to it that an owner with keys has a data key.
+            // Only a hand in the database can have taken it.
             let error = StoreError::Unexpected(format!("{} has keys and no data key", pool.owner));
             return Err(PutKeyError::Store(error).into());
         };

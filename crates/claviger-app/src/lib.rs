@@ -96,11 +96,11 @@ impl App {
     }
 
     /// Hears of changes that other processes make to the database, as long as the future is polled. Nothing that is in
-    /// memory can be trusted once it ends, so all of it is dropped.
+    /// memory can be trusted once it ends, so all of it is dropped, and nothing is kept until it hears again.
     pub async fn watch(&self) -> StoreError {
         let sink: Arc<dyn ChangeSink> = Arc::clone(&self.feed) as _;
         let error = self.store.watch(sink).await;
-        self.feed.changed(&claviger_store::Change::Everything);
+        self.feed.lost();
         error
     }
 

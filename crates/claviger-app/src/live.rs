@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwapOption;
 use foldhash::fast::RandomState;
@@ -11,9 +12,11 @@ use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, UnitWeighter};
 
-/// A bounded number of slots, each for one thing of the database. Reading a slot that is filled takes no lock that
-/// writers of other slots hold.
+/// A bounded number of slots, each for one thing of the database. Slots are spread over shards, each with a
+/// lock of its own that is held for a look-up; what a slot keeps is read without any.
 pub(crate) struct Live<K, T, C = ()> {
+    /// Whether changes by other processes are heard of. While they are not, nothing that is read is kept.
+    hearing: Arc<AtomicBool>,
     slots: Cache<K, Arc<Slot<T, C>>, UnitWeighter, RandomState>,
 }
 
@@ -24,6 +27,7 @@ pub(crate) struct Live<K, T, C = ()> {
 pub(crate) struct Slot<T, C = ()> {
     /// Outlives the readings, for as long as the slot is among the bounded number.
     pub(crate) companion: C,
+    hearing: Arc<AtomicBool>,
     kept: ArcSwapOption<T>,
     age: Mutex<u64>,
     /// Held by the one reader that asks the database; the others wait for what it brings.
@@ -38,7 +42,7 @@ where
     pub(crate) fn new(capacity: usize) -> Self {
         let weight = capacity as u64;
         let slots = Cache::with(capacity, weight, UnitWeighter, RandomState::default(), DefaultLifecycle::default());
-        Self { slots }
+        Self { hearing: Arc::new(AtomicBool::new(true)), slots }
     }
 
     /// The slot, if there is one.
@@ -54,7 +58,8 @@ where
         if let Some(slot) = self.slots.get(key) {
             return slot;
         }
-        let made = self.slots.get_or_insert_with(key, || Ok::<_, Infallible>(Arc::new(Slot::default())));
+        let made =
+            self.slots.get_or_insert_with(key, || Ok::<_, Infallible>(Arc::new(Slot::new(Arc::clone(&self.hearing)))));
         match made {
             Ok(slot) => slot,
         }
@@ -88,6 +93,11 @@ where
         }
     }
 
+    /// Says whether changes by other processes are heard of.
+    pub(crate) fn set_hearing(&self, hearing: bool) {
+        self.hearing.store(hearing, Ordering::SeqCst);
+    }
+
     /// How many slots there are.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
@@ -100,10 +110,11 @@ impl<K, T, C> fmt::Debug for Live<K, T, C> {
     }
 }
 
-impl<T, C: Default> Default for Slot<T, C> {
-    fn default() -> Self {
+impl<T, C: Default> Slot<T, C> {
+    fn new(hearing: Arc<AtomicBool>) -> Self {
         Self {
             companion: C::default(),
+            hearing,
             kept: ArcSwapOption::empty(),
             age: Mutex::new(0),
             reading: tokio::sync::Mutex::new(()),
@@ -126,7 +137,7 @@ impl<T, C> Slot<T, C> {
         let age = *self.age.lock();
         let brought = Arc::new(read().await?);
         let now = self.age.lock();
-        if *now == age {
+        if *now == age && self.hearing.load(Ordering::SeqCst) {
             self.kept.store(Some(Arc::clone(&brought)));
         }
         drop(now);
@@ -168,6 +179,17 @@ mod tests {
         *live.slot(&1).companion.lock() = 7;
         live.forget(&1);
         assert_eq!(*live.slot(&1).companion.lock(), 7);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_while_changes_are_not_heard_of() {
+        let live: Live<u32, &str> = Live::new(10);
+        live.set_hearing(false);
+        live.slot(&1).read(async || Ok::<_, Infallible>("unsure")).await.unwrap();
+        assert!(live.slot(&1).kept().is_none());
+        live.set_hearing(true);
+        live.slot(&1).read(async || Ok::<_, Infallible>("sure")).await.unwrap();
+        assert!(live.slot(&1).kept().is_some());
     }
 
     #[tokio::test]

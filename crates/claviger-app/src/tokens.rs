@@ -19,6 +19,9 @@ pub enum CreateTokenError {
     /// Who may not see plain text cannot pass that right on.
     #[error("only root, or a service token with reveal, may make a token with reveal")]
     RevealForbidden,
+    /// Keys are seen in plain text by service and runtime tokens alone.
+    #[error("only tokens of the roles service and runtime can have reveal")]
+    RevealForRole,
     /// Its workspace does not exist.
     #[error("the workspace does not exist")]
     NoWorkspace,
@@ -92,6 +95,9 @@ impl Tokens {
         };
         if !allowed {
             return Err(CreateTokenError::Forbidden);
+        }
+        if create.reveal && matches!(create.holder, TokenHolder::Workspace(TokenRole::Admin | TokenRole::Member, _)) {
+            return Err(CreateTokenError::RevealForRole);
         }
         if create.reveal && !permit.may_grant_reveal() {
             return Err(CreateTokenError::RevealForbidden);

@@ -134,7 +134,7 @@ pub enum Action {
     ManageKeys,
     /// Make, see and delete a workspace's tokens.
     ManageTokens,
-    /// Make, see and delete tokens of the role service.
+    /// Make and delete tokens of the role service.
     ManageServiceTokens,
     /// Make, change, see and delete workspaces.
     ManageWorkspaces,

@@ -76,6 +76,12 @@ impl<'a> QueryParameter<'a> {
         self.name == name || decode(self.name) == name
     }
 
+    /// Name and value, decoded.
+    #[must_use]
+    pub fn decoded(&self) -> Cow<'a, str> {
+        decode(self.raw)
+    }
+
     /// The value, decoded.
     #[must_use]
     pub fn value(&self) -> Cow<'a, str> {

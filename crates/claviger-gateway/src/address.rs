@@ -1,7 +1,12 @@
 //! Where a gateway request is addressed to.
 
+use std::borrow::Cow;
+
 use claviger_core::path::{self, UnsafePath};
 use hyper::Uri;
+use percent_encoding::percent_decode_str;
+
+use crate::forward;
 
 /// The first segment of every gateway path.
 const MOUNT: &str = "/gateway/";
@@ -33,6 +38,12 @@ impl<'a> Address<'a> {
     /// Refuses a path that could lead out of the provider's origin.
     pub(crate) fn check(&self) -> Result<(), UnsafePath> {
         path::check(self.path)
+    }
+
+    /// Whether the caller's token stands in the path, encoded or not, where it would reach the provider.
+    pub(crate) fn holds(&self, token: &[u8]) -> bool {
+        let decoded: Cow<'_, [u8]> = percent_decode_str(self.path).into();
+        forward::holds(self.path.as_bytes(), token) || forward::holds(&decoded, token)
     }
 }
 

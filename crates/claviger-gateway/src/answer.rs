@@ -41,6 +41,8 @@ pub(crate) enum Refusal {
     UnknownProvider(String),
     #[error("{0}, so it could lead out of the provider's API")]
     Path(#[from] UnsafePath),
+    #[error("this method is not passed on")]
+    Method,
     #[error("a token stands in the path, where it would reach the provider")]
     TokenInPath,
     #[error("{1}")]
@@ -87,6 +89,7 @@ impl Refusal {
             Self::Lease(_, LeaseError::NoWorkspace) => (S::NOT_FOUND, "not_found_error", "unknown_workspace"),
             Self::Lease(_, LeaseError::NoKey) => (S::NOT_FOUND, "not_found_error", "no_key"),
             Self::Lease(_, LeaseError::PoolUnreadable) => (S::SERVICE_UNAVAILABLE, "api_error", "pool_unreadable"),
+            Self::Method => (S::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_allowed"),
             Self::NoJsonBody => (S::BAD_REQUEST, "invalid_request_error", "invalid_json"),
             Self::BodyTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "invalid_request_error", "body_too_large"),
             Self::BodyBrokeOff => (S::BAD_REQUEST, "invalid_request_error", "body_incomplete"),

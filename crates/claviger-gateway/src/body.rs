@@ -1,7 +1,7 @@
 //! Bodies on their way through.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -68,7 +68,11 @@ impl Body for Sent {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
-            Self::Streamed(body) => Pin::new(body).poll_frame(cx),
+            // Trailers are left out: no provider wants them, and a token could stand in one.
+            Self::Streamed(body) => match ready!(Pin::new(body).poll_frame(cx)) {
+                Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
+                frame => Poll::Ready(frame),
+            },
             Self::Rewritten(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }

@@ -27,6 +27,8 @@ const QUERY_VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remov
 pub(crate) struct Route {
     pub(crate) provider: Arc<Provider>,
     bases: Vec<Base>,
+    /// Headers that the provider requires, for callers that send none.
+    required: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,12 @@ impl Route {
             Ok(Base { address: Address { number, scheme, authority }, host })
         };
         let bases = (first..).zip(&provider.origins).map(base).collect::<Result<_, _>>()?;
-        Ok(Self { provider, bases })
+        let required = provider.extra_headers.required.iter().map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Unwritable)?;
+            Ok((name, HeaderValue::from_str(value).map_err(|_| Unwritable)?))
+        });
+        let required = required.collect::<Result<_, _>>()?;
+        Ok(Self { provider, bases, required })
     }
 
     fn base_of(&self, origin: &Origin) -> Option<&Base> {
@@ -81,6 +88,11 @@ impl<'route, 'request> Destination<'route, 'request> {
         self.route.provider.auth_at(self.origin)
     }
 
+    /// The path, without an alias.
+    pub(crate) fn path(&self) -> &'request str {
+        self.path
+    }
+
     /// Where to connect to.
     pub(crate) fn address(&self) -> Result<&'route Address, Unwritable> {
         self.route.base_of(self.origin).map(|base| &base.address).ok_or(Unwritable)
@@ -107,7 +119,7 @@ impl<'route, 'request> Destination<'route, 'request> {
         };
         for parameter in parameters(query) {
             let is_key = self.is_key_parameter(&parameter);
-            if !is_key && !holds(parameter.value().as_bytes(), token) && !holds(parameter.raw.as_bytes(), token) {
+            if !is_key && !holds(parameter.decoded().as_bytes(), token) && !holds(parameter.raw.as_bytes(), token) {
                 push(parameter.raw);
             }
         }
@@ -133,11 +145,10 @@ impl<'route, 'request> Destination<'route, 'request> {
     /// Makes the caller's headers the provider's.
     pub(crate) fn headers(&self, headers: &mut HeaderMap, token: &[u8], secret: &KeySecret) -> Result<(), Unwritable> {
         strip_hop_by_hop(headers);
-        let own = self.own_key_headers();
         let dropped: Vec<HeaderName> = headers
             .iter()
             .filter(|(name, value)| {
-                is_never_forwarded(name) || own.contains(&Some(name.as_str())) || holds(value.as_bytes(), token)
+                is_never_forwarded(name) || self.is_key_header(name) || holds(value.as_bytes(), token)
             })
             .map(|(name, _)| name.clone())
             .collect();
@@ -145,6 +156,9 @@ impl<'route, 'request> Destination<'route, 'request> {
             headers.remove(name);
         }
         headers.insert(HOST, self.route.base_of(self.origin).ok_or(Unwritable)?.host.clone());
+        for (name, value) in &self.route.required {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
         let secret = secret.expose_to_provider();
         match self.auth() {
             Auth::Bearer => insert_secret(headers, AUTHORIZATION, &[b"Bearer ", secret]),
@@ -164,18 +178,13 @@ impl<'route, 'request> Destination<'route, 'request> {
         }
     }
 
-    /// Headers in which this provider would take a key.
-    fn own_key_headers(&self) -> [Option<&'route str>; 3] {
-        let mut names = [None; 3];
+    /// Whether a header is a place where this provider would take a key from.
+    fn is_key_header(&self, header: &HeaderName) -> bool {
         let also = self.route.provider.also.iter().map(|place| &place.auth);
-        let headers = also.chain([self.auth()]).filter_map(|auth| match auth {
-            Auth::Header { name, .. } => Some(name.as_str()),
-            Auth::Bearer | Auth::Query { .. } | Auth::Body { .. } | Auth::Basic { .. } => None,
-        });
-        for (place, name) in names.iter_mut().zip(headers) {
-            *place = Some(name);
-        }
-        names
+        also.chain([self.auth()]).any(|auth| match auth {
+            Auth::Header { name, .. } => name.eq_ignore_ascii_case(header.as_str()),
+            Auth::Bearer | Auth::Query { .. } | Auth::Body { .. } | Auth::Basic { .. } => false,
+        })
     }
 }
 
@@ -212,10 +221,32 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     headers.remove("proxy-connection");
 }
 
-/// Makes the provider's headers the caller's.
-pub(crate) fn answer_headers(headers: &mut HeaderMap) {
+/// Makes the provider's headers the caller's. Where the key stood in the query, a redirect may repeat it: there it is cut
+/// out.
+pub(crate) fn answer_headers(headers: &mut HeaderMap, auth: &Auth) {
     strip_hop_by_hop(headers);
     headers.remove(SET_COOKIE);
+    if let Auth::Query { name } = auth {
+        let parameter = format!("{name}=");
+        for value in headers.values_mut() {
+            if memmem::find(value.as_bytes(), parameter.as_bytes()).is_some() {
+                *value = without(value, &parameter);
+            }
+        }
+    }
+}
+
+/// A header's value without what stands behind `parameter`, up to where a URL's parameter ends.
+fn without(value: &HeaderValue, parameter: &str) -> HeaderValue {
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let mut parts = text.split(parameter);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|end: char| matches!(end, '&' | '#' | '>' | '"' | '\'' | ';' | ',') || end.is_whitespace());
+        kept.push_str(parameter);
+        kept.push_str(end.map_or("", |end| &part[end..]));
+    }
+    HeaderValue::from_str(&kept).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 fn insert_secret(headers: &mut HeaderMap, name: HeaderName, parts: &[&[u8]]) -> Result<(), Unwritable> {
@@ -337,9 +368,27 @@ mod tests {
         ];
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(sent("openai", &pairs), [pair("accept", "*/*"), pair("authorization", "Bearer a+b/c=")]);
-        assert_eq!(sent("anthropic", &pairs), [pair("accept", "*/*"), pair("x-api-key", "a+b/c=")]);
+        let version = pair("anthropic-version", "2023-06-01");
+        assert_eq!(sent("anthropic", &pairs), [pair("accept", "*/*"), version, pair("x-api-key", "a+b/c=")]);
         assert_eq!(sent("falai", &pairs), [pair("accept", "*/*"), pair("authorization", "Key a+b/c=")]);
         assert_eq!(sent("hunter", &pairs), [pair("accept", "*/*")]);
+    }
+
+    #[test]
+    fn a_required_header_is_the_callers_where_the_caller_sends_one() {
+        let own = sent("anthropic", &[("anthropic-version", "2099-01-01")]);
+        assert_eq!(own[0].1, "2099-01-01");
+        assert_eq!(own.len(), 2);
+    }
+
+    #[test]
+    fn a_key_that_a_redirect_repeats_is_cut_out() {
+        let mut headers = HeaderMap::new();
+        headers.insert("location", HeaderValue::from_static("https://api.example/v2?a=1&api_key=secret&b=2"));
+        headers.insert("link", HeaderValue::from_static("<https://api.example/?api_key=secret>; rel=next"));
+        answer_headers(&mut headers, &Auth::Query { name: "api_key".to_owned() });
+        assert_eq!(headers["location"], "https://api.example/v2?a=1&api_key=&b=2");
+        assert_eq!(headers["link"], "<https://api.example/?api_key=>; rel=next");
     }
 
     #[test]

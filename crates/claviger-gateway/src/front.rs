@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use rustls::ClientConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -50,13 +50,13 @@ pub enum FrontError {
     #[error("{0} is in use by another process: stop it, or set server.listen to another address")]
     InUse(SocketAddr),
     /// The system does not let us listen there.
-    #[error("cannot listen on {0}: {1}")]
+    #[error("server.listen: cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
     /// See [`TlsError`].
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// No thread, or no runtime for one.
-    #[error("a worker could not be started: {0}")]
+    #[error("a worker could not be started")]
     Worker(#[source] io::Error),
 }
 
@@ -69,20 +69,19 @@ pub struct Front {
 }
 
 impl Front {
-    /// Listens, with so many workers. `grace` is how long requests may take to finish once the door is closed.
+    /// Opens the door, with a worker for each listener. `grace` is how long requests may take to finish once it is
+    /// closed.
     pub fn open(
-        listen: SocketAddr,
-        workers: usize,
+        listeners: Listeners,
         grace: Duration,
         gateway: &Arc<Gateway>,
         control: &Arc<dyn ControlPlane>,
     ) -> Result<Self, FrontError> {
         let tls = upstream::tls()?;
-        let listeners = listeners(listen, workers.max(1))?;
-        let address = listeners[0].local_addr().map_err(|error| FrontError::Listen(listen, error))?;
+        let Listeners { address, sockets } = listeners;
         let stop = CancellationToken::new();
         let mut front = Self { address, stop: stop.clone(), workers: Vec::new() };
-        for (number, listener) in listeners.into_iter().enumerate() {
+        for (number, listener) in sockets.into_iter().enumerate() {
             let worker = Worker {
                 gateway: Arc::clone(gateway),
                 control: Arc::clone(control),
@@ -93,7 +92,11 @@ impl Front {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(FrontError::Worker)?;
             let stop = stop.clone();
             let thread = ThreadBuilder::new().name(format!("gateway-{number}"));
-            let thread = thread.spawn(move || runtime.block_on(work(worker, listener, stop, grace)));
+            let thread = thread.spawn(move || {
+                runtime.block_on(work(worker, listener, stop, grace));
+                // A look-up of a name that hangs must not hold up the end.
+                runtime.shutdown_background();
+            });
             front.workers.push(thread.map_err(FrontError::Worker)?);
         }
         Ok(front)
@@ -132,24 +135,33 @@ fn upstreams(tls: &ClientConfig, gateway: &Gateway) -> Upstreams {
     Upstreams::new(tls, gateway.settings.connect_timeout, gateway.origins)
 }
 
-/// One listener a worker, all on the same port.
-fn listeners(listen: SocketAddr, count: usize) -> Result<Vec<StdListener>, FrontError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::AddrInUse => FrontError::InUse(listen),
-        _ => FrontError::Listen(listen, error),
-    };
-    if listen.port() != 0 {
-        // Sockets that share a port do not complain of each other, so a second server would go unnoticed. One that
-        // does not share is refused as long as anybody listens there.
-        listener(listen, false).map_err(failed)?;
+/// A port that is taken: one listener a worker, all on the same one. Callers that connect wait until the door opens.
+#[derive(Debug)]
+pub struct Listeners {
+    address: SocketAddr,
+    sockets: Vec<StdListener>,
+}
+
+impl Listeners {
+    /// Takes the port, for so many workers.
+    pub fn bind(listen: SocketAddr, workers: usize) -> Result<Self, FrontError> {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::AddrInUse => FrontError::InUse(listen),
+            _ => FrontError::Listen(listen, error),
+        };
+        if listen.port() != 0 {
+            // Sockets that share a port do not complain of each other, so a second server would go unnoticed. One that
+            // does not share is refused as long as anybody listens there.
+            listener(listen, false).map_err(failed)?;
+        }
+        let first = listener(listen, true).map_err(failed)?;
+        let address = first.local_addr().map_err(failed)?;
+        let mut sockets = vec![first];
+        for _ in 1..workers {
+            sockets.push(listener(address, true).map_err(failed)?);
+        }
+        Ok(Self { address, sockets })
     }
-    let first = listener(listen, true).map_err(failed)?;
-    let address = first.local_addr().map_err(failed)?;
-    let mut all = vec![first];
-    for _ in 1..count {
-        all.push(listener(address, true).map_err(failed)?);
-    }
-    Ok(all)
 }
 
 fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
@@ -178,7 +190,7 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
     };
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    server.http2().timer(TokioTimer::new());
+    server.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIMEOUT).keep_alive_timeout(HEAD_TIMEOUT);
     let graceful = GracefulShutdown::new();
     let connections = TaskTracker::new();
     loop {
@@ -198,7 +210,8 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        serve(&worker, &server, &graceful, &connections, stream);
+        let serving = serve(Arc::clone(&worker), server.clone(), graceful.watcher(), stop.clone(), stream);
+        connections.spawn(serving);
     }
     drop(listener);
     connections.close();
@@ -213,31 +226,31 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
     }
 }
 
-fn serve(
-    worker: &Arc<Worker>,
-    server: &auto::Builder<TokioExecutor>,
-    graceful: &GracefulShutdown,
-    connections: &TaskTracker,
+/// Serves one connection to its end.
+async fn serve(
+    worker: Arc<Worker>,
+    server: auto::Builder<TokioExecutor>,
+    graceful: Watcher,
+    stop: CancellationToken,
     stream: TcpStream,
 ) {
-    let service = {
-        let worker = Arc::clone(worker);
-        service_fn(move |request| {
-            let worker = Arc::clone(&worker);
-            async move { Ok::<_, Infallible>(worker.answer(request).await) }
-        })
-    };
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let connection = graceful.watch(connection);
+    // Whoever connects and sends nothing is let go: the server's own limit begins with the first byte.
+    let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable());
+    if !matches!(stop.run_until_cancelled(first).await, Some(Ok(Ok(())))) {
+        return;
+    }
     let metrics = Arc::clone(&worker.gateway.metrics);
-    metrics.connection_opened();
-    connections.spawn(async move {
-        // A connection that breaks is the caller's business.
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection broke");
-        }
-        metrics.connection_closed();
+    let service = service_fn(move |request| {
+        let worker = Arc::clone(&worker);
+        async move { Ok::<_, Infallible>(worker.answer(request).await) }
     });
+    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+    metrics.connection_opened();
+    // A connection that breaks is the caller's business.
+    if let Err(error) = graceful.watch(connection).await {
+        tracing::debug!(%error, "a connection broke");
+    }
+    metrics.connection_closed();
 }
 
 impl Worker {

@@ -17,7 +17,7 @@ mod upgrade;
 mod upstream;
 
 pub use body::{BoxError, Reply};
-pub use front::{ControlPlane, Front, FrontError};
+pub use front::{ControlPlane, Front, FrontError, Listeners};
 pub use metrics::GatewayMetrics;
 pub use relay::{Gateway, GatewaySettings};
 pub use relayed::Relayed;

@@ -8,15 +8,14 @@ use bytes::Bytes;
 use claviger_app::App;
 use claviger_app::keyring::{Lease, LeaseError, Outcome};
 use claviger_core::catalogue::Auth;
-use claviger_core::{KeySecret, ProviderId, WorkspaceId};
+use claviger_core::{KeySecret, ProviderId, WorkspaceId, path};
 use data_encoding::HEXLOWER;
 use foldhash::fast::RandomState;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
 use hyper::http::{request, response};
-use hyper::{HeaderMap, Request, Response};
-use memchr::memmem;
+use hyper::{HeaderMap, Method, Request, Response};
 use tokio_util::task::TaskTracker;
 
 use crate::address::Address;
@@ -62,6 +61,7 @@ pub struct Gateway {
 /// A request that is ready to be sent, with the lease of the key that it carries.
 struct Prepared<'a> {
     address: &'a upstream::Address,
+    auth: &'a Auth,
     request: Request<Sent>,
     lease: Lease,
     upgrade: Option<Upgrade>,
@@ -82,13 +82,14 @@ impl Gateway {
 
     /// Answers one request.
     pub(crate) async fn handle(&self, upstreams: &Upstreams, request: Request<Incoming>) -> Response<Reply> {
-        let request_id = request.headers().get(REQUEST_ID).filter(|id| is_plain(id)).cloned();
-        let request_id = request_id.unwrap_or_else(new_request_id);
+        // Not the caller's: what stands there could be anything, a key put into the wrong header among it, and the id is
+        // logged and sent back.
+        let request_id = new_request_id();
         let mut response = match self.relay(upstreams, request, &request_id).await {
             Ok(response) => response,
             Err(refusal) => {
                 self.metrics.refused(refusal.code());
-                tracing::info!(request_id = ?request_id, code = refusal.code(), "request refused");
+                tracing::info!(request_id = shown(&request_id), code = refusal.code(), "request refused");
                 refusal.response()
             }
         };
@@ -103,7 +104,7 @@ impl Gateway {
         request: Request<Incoming>,
         request_id: &HeaderValue,
     ) -> Result<Response<Reply>, Refusal> {
-        let Prepared { address, request, lease, upgrade } = self.prepare(request).await?;
+        let Prepared { address, auth, request, lease, upgrade } = self.prepare(request).await?;
         let sending = async {
             match &upgrade {
                 None => upstreams.send(address, request).await,
@@ -111,7 +112,7 @@ impl Gateway {
             }
         };
         match tokio::time::timeout(self.settings.response_timeout, sending).await {
-            Ok(Ok(answered)) => Ok(self.answer(answered, lease, upgrade, request_id)),
+            Ok(Ok(answered)) => Ok(self.answer(answered, auth, lease, upgrade, request_id)),
             Ok(Err(SendError::Unreachable)) => Ok(self.failed(&Refusal::Unreachable, lease, request_id)),
             Ok(Err(SendError::BrokenOff)) => Ok(self.failed(&Refusal::BrokenOff, lease, request_id)),
             Err(_) => Ok(self.failed(&Refusal::NoAnswer, lease, request_id)),
@@ -121,6 +122,10 @@ impl Gateway {
     /// Authenticates, leases, and makes the caller's request the provider's. When this returns, the key is in the
     /// request alone.
     async fn prepare(&self, mut request: Request<Incoming>) -> Result<Prepared<'_>, Refusal> {
+        // TRACE has a provider's server send the request back, with the key in it; CONNECT is for proxies.
+        if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+            return Err(Refusal::Method);
+        }
         let upgrade = upgrade::wanted(&mut request);
         let (request::Parts { method, uri, mut headers, .. }, body) = request.into_parts();
         let address = Address::read(&uri).ok_or_else(|| Refusal::UnknownProvider(String::new()))?;
@@ -130,11 +135,13 @@ impl Gateway {
         let workspace = self.authenticate(&headers, &token).await?;
         let route = route.ok_or_else(|| Refusal::UnknownProvider(address.provider.to_owned()))?;
         address.check()?;
-        if forward::holds(address.path.as_bytes(), &token) {
+        let destination = Destination::new(route, address.path, address.query);
+        // Once more without the alias, which may have stood before a second slash.
+        path::check(destination.path())?;
+        if address.holds(&token) {
             return Err(Refusal::TokenInPath);
         }
         let (secret, lease) = self.lease(&workspace, &route.provider.id).await?;
-        let destination = Destination::new(route, address.path, address.query);
         let target = destination.target(&token, &secret)?;
         destination.headers(&mut headers, &token, &secret)?;
         if let Some(upgrade) = &upgrade {
@@ -144,7 +151,7 @@ impl Gateway {
         *request.method_mut() = method;
         *request.uri_mut() = target.into();
         *request.headers_mut() = headers;
-        Ok(Prepared { address: destination.address()?, request, lease, upgrade })
+        Ok(Prepared { address: destination.address()?, auth: destination.auth(), request, lease, upgrade })
     }
 
     async fn lease(&self, workspace: &WorkspaceId, provider: &ProviderId) -> Result<(KeySecret, Lease), Refusal> {
@@ -200,14 +207,15 @@ impl Gateway {
     fn answer(
         &self,
         (mut response, held): (Response<Incoming>, Held),
+        auth: &Auth,
         lease: Lease,
         upgrade: Option<Upgrade>,
         request_id: &HeaderValue,
     ) -> Response<Reply> {
-        tracing::debug!(?request_id, key = %lease.key_id(), status = response.status().as_u16(), "answered");
+        tracing::debug!(request_id = shown(request_id), key = %lease.key_id(), status = response.status().as_u16(), "answered");
         let upgraded = upgrade.and_then(|upgrade| upgrade.accept(&mut response, &self.tunnels));
         let (response::Parts { status, mut headers, .. }, body) = response.into_parts();
-        forward::answer_headers(&mut headers);
+        forward::answer_headers(&mut headers, auth);
         if let Some(accepted) = &upgraded {
             accepted.put_headers(&mut headers);
         }
@@ -225,7 +233,7 @@ impl Gateway {
 
     fn failed(&self, refusal: &Refusal, lease: Lease, request_id: &HeaderValue) -> Response<Reply> {
         self.metrics.refused(refusal.code());
-        tracing::warn!(?request_id, key = %lease.key_id(), code = refusal.code(), "the provider did not answer");
+        tracing::warn!(request_id = shown(request_id), key = %lease.key_id(), code = refusal.code(), "the provider did not answer");
         let mut response = refusal.response();
         answer::put_receipt(response.headers_mut(), &lease);
         lease.end(Outcome::Failed);
@@ -233,11 +241,8 @@ impl Gateway {
     }
 }
 
-/// Whether a caller's request id can be shown and logged: an id, and no token that stands in the wrong place.
-fn is_plain(id: &HeaderValue) -> bool {
-    let id = id.as_bytes();
-    let letters = id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'));
-    (1..=128).contains(&id.len()) && letters && memmem::find(id, b"clv_").is_none()
+fn shown(request_id: &HeaderValue) -> &str {
+    request_id.to_str().unwrap_or_default()
 }
 
 fn new_request_id() -> HeaderValue {

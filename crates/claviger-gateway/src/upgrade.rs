@@ -26,8 +26,9 @@ pub(crate) fn wanted(request: &mut Request<Incoming>) -> Option<Upgrade> {
     let protocol = request.headers().get(UPGRADE)?.clone();
     let connection = request.headers().get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let mut options = connection.flat_map(|value| value.split(','));
-    // HTTP/2 without TLS begins with its own preface here; the upgrade to it is a dead letter of the old standard.
-    let asked = options.any(|option| option.trim().eq_ignore_ascii_case("upgrade")) && protocol != "h2c";
+    // Nothing else is passed on: the upgrade to HTTP/2, for one, is a dead letter of the old standard.
+    let asked = options.any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
+        && protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
     asked.then(|| Upgrade { protocol, caller: hyper::upgrade::on(request) })
 }
 

@@ -24,6 +24,16 @@ use tower_service::Service;
 use crate::body::Sent;
 use crate::connections::{Connections, Held, Stream};
 
+/// How much of one answer may wait for a caller that reads slowly, in bytes.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The same for all answers on one HTTP/2 connection: more than all of its streams together, so that a caller that does
+/// not read stops nobody else's.
+const CONNECTION_WINDOW: u32 = 32 * 1024 * 1024;
+/// How often a provider is asked on an HTTP/2 connection whether it is still there, and how long it has to answer. One
+/// that vanished would be sent request after request otherwise.
+const PING_EVERY: Duration = Duration::from_secs(15);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// TLS to providers cannot be set up.
 #[derive(Debug, thiserror::Error)]
 #[error("TLS to providers cannot be set up")]
@@ -170,7 +180,12 @@ impl Upstreams {
 
     async fn open_http2(&self, io: Io, origin: &Arc<Connections>) -> Result<Stream, SendError> {
         let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new()).adaptive_window(true);
+        builder
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_TIMEOUT);
         let (sender, connection) = builder.handshake(io).await.map_err(|_| SendError::Unreachable)?;
         self.drive(connection);
         Ok(origin.share(sender))

@@ -1,5 +1,5 @@
 -- What changed lately, for other processes on this file: they drop from memory what is named here. Written in the
--- transaction of the change itself. Not a history: the audit log is.
+-- transaction of the change itself. Not a history: old rows go.
 --
 -- seq: grows without gaps and is never used again, so that a reader notices when it missed rows.
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 use claviger_core::owner::PoolId;
 use claviger_core::{Owner, TokenId, WorkspaceId};
 use claviger_store::{Change, ChangeSink, StoreError};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
+use sqlx::{SqliteConnection, SqlitePool};
 use tokio::time::MissedTickBehavior;
 
 use crate::error::{malformed, on_read, on_write, one_row};
@@ -77,16 +76,17 @@ impl ChangeRow {
     }
 }
 
-/// Watches on a connection of its own: the counter it asks for is of commits by other connections.
-pub(crate) async fn watch(options: &SqliteConnectOptions, sink: Arc<dyn ChangeSink>) -> StoreError {
-    match tell(options, &*sink).await {
+/// Watches on a connection of its own: the counter it asks for is of commits by other connections. It is one of the
+/// pool's, so that closing the pool waits for it.
+pub(crate) async fn watch(readers: &SqlitePool, sink: Arc<dyn ChangeSink>) -> StoreError {
+    match tell(readers, &*sink).await {
         Ok(never) => match never {},
         Err(error) => error,
     }
 }
 
-async fn tell(options: &SqliteConnectOptions, sink: &dyn ChangeSink) -> Result<Infallible, StoreError> {
-    let mut db = options.connect().await.map_err(on_read)?;
+async fn tell(readers: &SqlitePool, sink: &dyn ChangeSink) -> Result<Infallible, StoreError> {
+    let mut db = readers.acquire().await.map_err(on_read)?;
     let mut version = data_version(&mut db).await?;
     let mut seen = last(&mut db).await?;
     // Changes made before this line are not told one by one.

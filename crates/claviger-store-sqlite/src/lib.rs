@@ -43,7 +43,6 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     writing: SqliteConnectOptions,
-    reading: SqliteConnectOptions,
 }
 
 impl SqliteStore {
@@ -222,7 +221,7 @@ impl Store for SqliteStore {
     }
 
     async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError {
-        change::watch(&self.reading, sink).await
+        change::watch(&self.readers, sink).await
     }
 
     /// The log of writes stays beside the file where this is not called.

@@ -25,8 +25,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a free connection: two writes that wait to the end, and one that comes through.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(12);
 
-/// Reads come in bursts, when pools are forgotten; SQLite answers each in microseconds.
-const READERS: u32 = 4;
+/// Reads come in bursts, when pools are forgotten; SQLite answers each in microseconds. One more watches for changes.
+const READERS: u32 = 4 + 1;
 
 /// Why a file could not be opened, before the file's name is put to it.
 enum Refusal {
@@ -99,9 +99,8 @@ async fn try_open(path: &Path) -> Result<SqliteStore, Refusal> {
 
     let file = Opened::at(path)?;
     let writer = pool_of(1).connect_with(options.clone()).await?;
-    let reading = options.clone().read_only(true);
-    let readers = pool_of(READERS).connect_with(reading.clone()).await?;
-    Ok(SqliteStore { file, writer, readers, writing: options, reading })
+    let readers = pool_of(READERS).connect_with(options.clone().read_only(true)).await?;
+    Ok(SqliteStore { file, writer, readers, writing: options })
 }
 
 /// Refuses files of other programs, before anything is written to them. An empty file is as good as none.
@@ -123,8 +122,11 @@ async fn migrate(db: &mut SqliteConnection) -> Result<(), Refusal> {
     if found > known {
         return Err(Refusal::Newer { found, known });
     }
-    // 0x436c7667, see `APPLICATION_ID`; a pragma takes no parameters.
-    sqlx::query("PRAGMA application_id = 1131181671").execute(&mut *write).await?;
+    if found == 0 {
+        // 0x436c7667, see `APPLICATION_ID`; a pragma takes no parameters. Written once: a file that is as it should be
+        // stays as it is, to the byte.
+        sqlx::query("PRAGMA application_id = 1131181671").execute(&mut *write).await?;
+    }
     MIGRATIONS.run(&mut *write).await?;
     write.commit().await?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, Row};
 
 /// How long the log's readers and writers are waited for. They take milliseconds; a backup may take longer, and then
 /// the log is cut at the next deletion.
@@ -15,13 +15,19 @@ const PATIENCE: Duration = Duration::from_millis(250);
 ///
 /// On a connection of its own, so that waiting holds up nobody. The deletion is committed whatever comes of this.
 pub(crate) async fn forget(options: &SqliteConnectOptions) {
-    if let Err(error) = cut(options).await {
-        tracing::debug!(%error, "the write-ahead log was not cut after a deletion");
+    match cut(options).await {
+        Ok(true) => {}
+        Ok(false) => {
+            tracing::warn!("what was deleted is still in the write-ahead log: a reader holds it, such as a backup");
+        }
+        Err(error) => tracing::warn!(%error, "what was deleted is still in the write-ahead log"),
     }
 }
 
-async fn cut(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
+/// Whether the log could be cut. A reader in its way is no error to SQLite.
+async fn cut(options: &SqliteConnectOptions) -> Result<bool, sqlx::Error> {
     let mut db = options.clone().busy_timeout(PATIENCE).connect().await?;
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut db).await?;
-    db.close().await
+    let busy: i64 = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut db).await?.try_get(0)?;
+    db.close().await?;
+    Ok(busy == 0)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, bail};
 use claviger_app::access::{ManageWorkspaces, Principal};
-use claviger_app::tokens::{CreateToken, TokenHolder};
+use claviger_app::tokens::{CreateToken, CreateTokenError, TokenHolder};
 use claviger_app::{App, Page, TokenRecord, Workspace};
 use claviger_core::access::TokenRole;
 use claviger_core::{KeyName, Role, Timestamp, WorkspaceId};
@@ -123,7 +123,11 @@ async fn run_token(app: &App, json: bool, command: TokenCommand) -> anyhow::Resu
         TokenCommand::Create { name, role, workspace, reveal, expires_at } => {
             let create =
                 CreateToken { name, holder: holder(role.into(), workspace)?, reveal, expires_at: end(expires_at)? };
-            let (token, record) = app.tokens.create(&permit, create).await?;
+            let created = app.tokens.create(&permit, create).await.map_err(|error| match error {
+                CreateTokenError::AlreadyExpired => anyhow::Error::new(error).context("--expires-at"),
+                other => other.into(),
+            });
+            let (token, record) = created?;
             let mut value = token_json(&record);
             value["token"] = token.reveal_once().into();
             show(json, &value, || token.reveal_once().to_owned())

@@ -16,7 +16,7 @@ use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 use crate::cli::{DevFlags, LogFormat};
-use crate::serve::{Server, until_told_to_stop};
+use crate::serve::{Door, Server, Stop};
 use crate::settings::Settings;
 use crate::{log, open, print};
 
@@ -36,12 +36,14 @@ pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("no temporary folder for the data")?;
     let mock = MockProvider::start(([127, 0, 0, 1], 0).into()).await.context("the mock provider")?;
     let settings = Settings::for_demonstration(flags.listen, folder.path(), &mock.addr().to_string())?;
+    let stop = Stop::listen()?;
+    let door = Door::find(&settings)?;
     let app = Arc::new(open::app(&settings).await?);
     let root = app.admit_root(None).await?.context("a new database has a root token already")?;
     let runtime = fill(&app).await.context("the demonstration's data")?;
-    let server = Server::start(app, &settings)?;
+    let server = Server::start(app, &settings, door)?;
     print::result(&welcome(&server.address().to_string(), &root, &runtime)?)?;
-    until_told_to_stop().await?;
+    stop.told().await;
     server.stop().await
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use claviger_app::{App, StoreError};
-use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings};
+use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings, Listeners};
 use claviger_seal::TokenHash;
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::level_filters::LevelFilter;
@@ -28,15 +28,18 @@ const WATCH_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Result<()> {
     let settings = Settings::load(flags, Some(serve))?;
     begin_log(&settings);
+    let stop = Stop::listen()?;
+    // Before anything is made: a start that finds its port taken leaves nothing behind, and shows no token.
+    let door = Door::find(&settings)?;
     let app = Arc::new(open::app(&settings).await?);
     let given = settings.auth.root_token.as_ref().map(|token| TokenHash::of(token.expose().as_bytes()));
     if let Some(made) = app.admit_root(given).await? {
         print::result(&format!("root token, shown this once: {}", made.reveal_once()))?;
     }
-    let server = Server::start(app, &settings)?;
+    let server = Server::start(app, &settings, door)?;
     print::result(&format!("listening on http://{}", server.address()))?;
     tracing::info!(address = %server.address(), "listening");
-    until_told_to_stop().await?;
+    stop.told().await;
     tracing::info!("stopping: no new connections, what runs is finished");
     server.stop().await
 }
@@ -59,15 +62,37 @@ fn level(level: LogLevel) -> LevelFilter {
     }
 }
 
-/// Waits for SIGTERM or SIGINT.
-pub(crate) async fn until_told_to_stop() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Hears of SIGTERM and SIGINT, from the moment on in which it is made.
+pub(crate) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+        Ok(Self { terminate, interrupt })
     }
-    Ok(())
+
+    /// Waits until the process is told to stop.
+    pub(crate) async fn told(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Where the server will listen: taken, and not open yet.
+pub(crate) struct Door(Listeners);
+
+impl Door {
+    pub(crate) fn find(settings: &Settings) -> anyhow::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = settings.server.workers.unwrap_or(cores);
+        Ok(Self(Listeners::bind(settings.server.listen, workers)?))
+    }
 }
 
 /// A running server.
@@ -80,7 +105,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Opens the door.
-    pub(crate) fn start(app: Arc<App>, settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) fn start(app: Arc<App>, settings: &Settings, door: Door) -> anyhow::Result<Self> {
         let limits = &settings.gateway;
         let gateway = GatewaySettings {
             connect_timeout: limits.connect_timeout.0,
@@ -94,9 +119,7 @@ impl Server {
         let metrics = metrics::render(Arc::clone(&app), Arc::clone(&gateway.metrics));
         let router = claviger_api::router(Arc::clone(&app), Arc::new(metrics));
         let control: Arc<dyn ControlPlane> = Arc::new(Control::new(router, Handle::current(), tasks.clone()));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = settings.server.workers.unwrap_or(cores);
-        let front = Front::open(settings.server.listen, workers, settings.server.shutdown_grace.0, &gateway, &control)?;
+        let front = Front::open(door.0, settings.server.shutdown_grace.0, &gateway, &control)?;
         let stop = CancellationToken::new();
         tasks.spawn(write_uses(Arc::clone(&app), stop.clone()));
         tasks.spawn(watch(Arc::clone(&app), stop.clone()));

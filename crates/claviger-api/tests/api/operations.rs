@@ -17,7 +17,9 @@ async fn operations_answer_without_a_token() {
     assert_eq!(get(&world, "/readyz").await.json(), json!({"status": "ready"}));
     let metrics = get(&world, "/metrics").await;
     assert_eq!(metrics.text, "claviger_up 1\n");
-    assert!(metrics.headers["content-type"].to_str().unwrap().starts_with("text/plain; version=0.0.4"));
+    assert!(
+        metrics.headers["content-type"].to_str().unwrap().starts_with("application/openmetrics-text; version=1.0.0")
+    );
     let document = get(&world, "/openapi.json").await;
     assert_eq!(document.headers["content-type"], "application/json");
     assert_eq!(document.text, claviger_api::openapi_document());

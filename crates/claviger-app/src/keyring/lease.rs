@@ -111,7 +111,7 @@ impl KeyUsage {
 
     /// When it was used last by this process, if ever.
     pub(crate) fn last_used_at(&self) -> Option<Timestamp> {
-        let millis = self.last_used_at.load(Ordering::Relaxed);
+        let millis = self.last_used_at.load(Ordering::SeqCst);
         (millis > 0).then(|| Timestamp::from_millis(millis))
     }
 }
@@ -123,9 +123,10 @@ pub(crate) struct UnwrittenUses(Mutex<Vec<Arc<KeyUsage>>>);
 
 impl UnwrittenUses {
     pub(crate) fn note(&self, used: &Arc<KeyUsage>, now: Timestamp) {
-        used.last_used_at.fetch_max(now.as_millis(), Ordering::Relaxed);
+        // In this order and seen by all in one order, so that a time that `take` does not see enters again.
+        used.last_used_at.fetch_max(now.as_millis(), Ordering::SeqCst);
         // A plain read first: a busy key's flag is set nearly always, and a read leaves its cache line shared.
-        if !used.unwritten.load(Ordering::Relaxed) && !used.unwritten.swap(true, Ordering::AcqRel) {
+        if !used.unwritten.load(Ordering::SeqCst) && !used.unwritten.swap(true, Ordering::SeqCst) {
             self.0.lock().push(Arc::clone(used));
         }
     }
@@ -134,14 +135,14 @@ impl UnwrittenUses {
     pub(crate) fn take(&self) -> Vec<Arc<KeyUsage>> {
         let taken = std::mem::take(&mut *self.0.lock());
         for used in &taken {
-            used.unwritten.store(false, Ordering::Release);
+            used.unwritten.store(false, Ordering::SeqCst);
         }
         taken
     }
 
     /// Puts uses back that could not be written.
     pub(crate) fn put_back(&self, uses: Vec<Arc<KeyUsage>>) {
-        let returned = uses.into_iter().filter(|used| !used.unwritten.swap(true, Ordering::AcqRel));
+        let returned = uses.into_iter().filter(|used| !used.unwritten.swap(true, Ordering::SeqCst));
         self.0.lock().extend(returned);
     }
 }

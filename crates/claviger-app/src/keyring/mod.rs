@@ -134,8 +134,9 @@ impl Keyring {
         }
     }
 
-    /// Forgets every pool.
-    pub(crate) fn forget_all(&self) {
+    /// Forgets every pool, and keeps what is read from now on only if changes by other processes are heard of.
+    pub(crate) fn forget_all(&self, hearing: bool) {
+        self.pools.set_hearing(hearing);
         self.pools.forget_where(|_, _| true);
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use claviger_core::catalogue::BaseUrl;
 use claviger_core::{Catalogue, WorkspaceId};
-use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings, Reply};
+use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings, Listeners, Reply};
 use claviger_mock_provider::MockProvider;
 use claviger_testkit::{Client, TestApp, put_key, random_secret};
 use hyper::body::Incoming;
@@ -67,7 +67,8 @@ impl Fixture {
         let token = test.runtime_token(&workspace).await;
         let gateway = Arc::new(Gateway::new(Arc::clone(&test.app), settings).unwrap());
         let control: Arc<dyn ControlPlane> = Arc::new(NoControlPlane);
-        let front = Front::open(([127, 0, 0, 1], 0).into(), 2, Duration::from_secs(5), &gateway, &control).unwrap();
+        let listeners = Listeners::bind(([127, 0, 0, 1], 0).into(), 2).unwrap();
+        let front = Front::open(listeners, Duration::from_secs(5), &gateway, &control).unwrap();
         Self { test, mock, workspace, token, front }
     }
 

@@ -38,8 +38,9 @@ async fn a_refusal_has_a_status_a_code_and_a_class() {
         let (got_status, got_code, got_class) = refused(&fixture, path, token).await;
         assert_eq!((got_status.as_u16(), got_code.as_str(), &got_class), (status, code, &json!(class)), "{path}");
     }
-    let in_path = format!("/gateway/openai/v1/{good}");
-    assert_eq!(refused(&fixture, &in_path, &good).await.1, "invalid_path");
+    for in_path in [format!("/gateway/openai/v1/{good}"), format!("/gateway/openai/v1/%63{}", &good[1..])] {
+        assert_eq!(refused(&fixture, &in_path, &good).await.1, "invalid_path");
+    }
     assert_eq!(fixture.mock.counts().of_provider("openai"), 0);
     fixture.close().await;
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow};
 use config::builder::DefaultState;
-use config::{Config, ConfigBuilder, Environment, File, FileFormat};
+use config::{Config, ConfigBuilder, ConfigError, Environment, File, FileFormat};
 
 use super::Settings;
 use crate::cli::{LogFormat, ServeFlags, SettingsFlags};
@@ -32,10 +32,15 @@ pub(super) fn defaults() -> anyhow::Result<Settings> {
 }
 
 fn read(builder: ConfigBuilder<DefaultState>) -> anyhow::Result<Settings> {
-    let merged = builder.build().map_err(|error| anyhow!("settings: {}", one_line(&error.to_string())))?;
+    let merged = builder.build().map_err(|error| anyhow!("settings: {}", unreadable(&error)))?;
     let settings: Settings = serde_path_to_error::deserialize(merged).map_err(|error| {
         let path = error.path().to_string();
-        let message = one_line(&error.into_inner().to_string());
+        let mut message = one_line(&error.into_inner().to_string());
+        let section = path.split('.').next().unwrap_or_default();
+        if matches!(section, "vault" | "auth" | "database") && !message.contains("unknown field") {
+            "it has not the form that it should have (which is not shown, since it may be a secret)"
+                .clone_into(&mut message);
+        }
         if path == "." { anyhow!("settings: {message}") } else { anyhow!("setting {path}: {message}") }
     })?;
     settings.check()?;
@@ -86,6 +91,16 @@ fn add_flags(
         builder = builder.set_override("log.format", format)?;
     }
     Ok(builder)
+}
+
+/// What is wrong with a file. The first line of its error says where; those after it repeat what stands there, and that
+/// may be a secret.
+fn unreadable(error: &ConfigError) -> String {
+    let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
+    match error {
+        ConfigError::FileParse { uri: Some(file), cause } => format!("{file}: {}", first_line(cause.to_string())),
+        other => first_line(other.to_string()),
+    }
 }
 
 fn one_line(text: &str) -> String {
