@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) vault: Vault,
     #[serde(default)]
     pub(crate) auth: AuthSettings,
+    platform: Platform,
     pub(crate) cache: Cache,
     pub(crate) gateway: GatewayLimits,
     #[serde(default)]
@@ -120,6 +121,12 @@ pub(crate) struct AuthSettings {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Platform {
+    fallback: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Cache {
     pub(crate) entries: usize,
 }
@@ -165,6 +172,9 @@ impl Settings {
             && !url.starts_with("https://")
         {
             bail!("setting server.public_url: must begin with http:// or https://");
+        }
+        if self.platform.fallback {
+            bail!("setting platform.fallback: this version has no platform keys to fall back to; set it to false");
         }
         if self.cache.entries == 0 {
             bail!("setting cache.entries: must be at least 1");

@@ -16,7 +16,7 @@ use claviger_store::{KeyUse, Store, StoreError};
 
 use lease::UnwrittenUses;
 pub use lease::{Lease, Outcome, ProviderCounts};
-use pool::{LivePool, PoolMemory, Taken};
+use pool::{LivePool, PoolMemory, Remark, Taken};
 
 use crate::live::{Live, Slot};
 
@@ -88,8 +88,15 @@ impl Keyring {
             return self.take(&id, &slot, pool);
         }
         // Boxed, so that the state of a request that finds its pool in memory stays small.
-        let pool = Box::pin(slot.read(async || self.read(&id, &slot).await)).await?;
-        self.take(&id, &slot, &pool)
+        Box::pin(self.lease_from_store(&id, &slot)).await
+    }
+
+    async fn lease_from_store(&self, id: &PoolId, slot: &PoolSlot) -> Result<(KeySecret, Lease), LeaseError> {
+        let pool = slot.read(async || self.read(id, slot).await).await?;
+        let taken = self.take(id, slot, &pool);
+        // After the pool is there for the others: they need not wait for what is written now.
+        self.note_remarks(id, pool.take_remarks()).await;
+        taken
     }
 
     fn take(&self, id: &PoolId, slot: &PoolSlot, pool: &LivePool) -> Result<(KeySecret, Lease), LeaseError> {
@@ -107,7 +114,10 @@ impl Keyring {
     async fn read(&self, id: &PoolId, slot: &PoolSlot) -> Result<LivePool, LeaseError> {
         let counts = self.counts.get(&id.provider).ok_or(LeaseError::NoProvider)?;
         let record = self.store.pool(id).await?;
-        let (pool, remarks) = LivePool::new(id, record, &self.master, &slot.companion, Arc::clone(counts));
+        Ok(LivePool::new(id, record, &self.master, &slot.companion, Arc::clone(counts)))
+    }
+
+    async fn note_remarks(&self, id: &PoolId, remarks: Vec<Remark>) {
         for remark in remarks {
             if remark.unreadable {
                 tracing::error!(pool = %id, key = %remark.key, "the key does not open and is passed over");
@@ -119,7 +129,6 @@ impl Keyring {
                 tracing::warn!(key = %remark.key, error = %error, "a key's state could not be stored");
             }
         }
-        Ok(pool)
     }
 
     /// Forgets a pool's keys, but not where its rotation stands.

@@ -24,6 +24,8 @@ pub(crate) struct LivePool {
     positions: Vec<Position>,
     /// Whether there is a key that is on but does not open.
     any_unreadable: bool,
+    /// What is still to be noted in the database; whoever read the pool takes it.
+    remarks: Mutex<Vec<Remark>>,
 }
 
 #[derive(Debug)]
@@ -76,15 +78,15 @@ pub(crate) enum Taken {
 }
 
 impl LivePool {
-    /// Makes a pool from its record. Every key is opened once, to know which ones take part; keys whose mark says
-    /// something else than was found come back beside it.
+    /// Makes a pool from its record. Every key is opened once, to know which ones take part; a key whose mark says
+    /// something else than was found gets a remark.
     pub(crate) fn new(
         id: &PoolId,
         record: PoolRecord,
         master: &MasterKey,
         memory: &PoolMemory,
         counts: Arc<ProviderCounts>,
-    ) -> (Self, Vec<Remark>) {
+    ) -> Self {
         let data_key = record.data_key.as_deref().and_then(|sealed| open_data_key(id, master, sealed));
         let usages = memory.usages(id, &record.keys);
         let mut pool = Self {
@@ -94,12 +96,16 @@ impl LivePool {
             usable: Vec::new(),
             positions: Vec::new(),
             any_unreadable: false,
+            remarks: Mutex::default(),
         };
-        let mut remarks = Vec::new();
         for (key, used) in record.keys.into_iter().zip(usages) {
             let opens = pool.open(id, &key.id, &key.sealed).is_some();
             if opens == key.unreadable {
-                remarks.push(Remark { key: key.id.clone(), sealed: key.sealed.clone(), unreadable: !opens });
+                pool.remarks.get_mut().push(Remark {
+                    key: key.id.clone(),
+                    sealed: key.sealed.clone(),
+                    unreadable: !opens,
+                });
             }
             match (key.enabled, opens) {
                 (true, true) => {
@@ -110,7 +116,12 @@ impl LivePool {
                 (false, _) => {}
             }
         }
-        (pool, remarks)
+        pool
+    }
+
+    /// Takes what is still to be noted in the database.
+    pub(crate) fn take_remarks(&self) -> Vec<Remark> {
+        std::mem::take(&mut *self.remarks.lock())
     }
 
     /// Takes the next key's turn and opens it.

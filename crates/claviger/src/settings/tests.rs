@@ -67,6 +67,7 @@ fn a_bad_setting_is_named_in_one_line() {
         ("CLAVIGER_AUTH__ROOT_TOKEN", "short", "auth.root_token"),
         ("CLAVIGER_PROVIDERS__OPENAI__BASE_URL", "ftp://x", "providers.openai"),
         ("CLAVIGER_CACHE__ENTRIES", "0", "cache.entries"),
+        ("CLAVIGER_PLATFORM__FALLBACK", "true", "platform.fallback"),
         ("CLAVIGER_LOG__LEVEL", "loud", "log.level"),
     ];
     for (name, value, setting) in rows {
