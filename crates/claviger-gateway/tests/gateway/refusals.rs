@@ -63,6 +63,42 @@ async fn a_token_in_the_wrong_place_is_no_token() {
 }
 
 #[tokio::test]
+async fn a_method_that_has_a_server_repeat_the_request_is_not_passed_on() {
+    let fixture = Fixture::new().await;
+    fixture.key("openai").await;
+    for method in ["TRACE", "CONNECT"] {
+        let mut raw = fixture.connect().await;
+        let head = format!("authorization: Bearer {}\r\nconnection: close\r\n\r\n", fixture.token);
+        raw.write(&format!("{method} /gateway/openai/v1/models HTTP/1.1\r\nhost: x\r\n{head}")).await;
+        let answer = raw.read_to_end().await;
+        assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("method_not_allowed"), "{method}: {answer}");
+    }
+    assert_eq!(fixture.mock.counts().of_provider("openai"), 0);
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn an_alias_hides_no_second_slash() {
+    let fixture = Fixture::new().await;
+    fixture.key("openai").await;
+    let (_, code, _) = refused(&fixture, "/gateway/openai/eu//evil.example/v1", &fixture.token).await;
+    assert_eq!(code, "invalid_path");
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_redirect_does_not_repeat_the_key() {
+    let fixture = Fixture::new().await;
+    let secret = fixture.key("hunter").await;
+    let location = format!("https://api.hunter.io/v2/account?api_key={secret}&a=1");
+    let behaviour = claviger_mock_provider::Behaviour::status(301).with_header("location", &location);
+    fixture.mock.set_behaviour("hunter", "*", behaviour).unwrap();
+    let answer = fixture.client().send(Method::GET, "/gateway/hunter/account", &json!(null)).await;
+    assert_eq!(answer.header("location"), "https://api.hunter.io/v2/account?api_key=&a=1");
+    fixture.close().await;
+}
+
+#[tokio::test]
 async fn a_deleted_token_is_refused_at_once() {
     let fixture = Fixture::new().await;
     fixture.key("openai").await;
