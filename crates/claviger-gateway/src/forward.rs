@@ -242,9 +242,11 @@ fn without(value: &HeaderValue, parameter: &str) -> HeaderValue {
     let mut parts = text.split(parameter);
     let mut kept = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part.find(|end: char| matches!(end, '&' | '#' | '>' | '"' | '\'' | ';' | ',') || end.is_whitespace());
+        let ends = |end: char| matches!(end, '&' | '#' | '>' | '"' | '\'' | ';' | ',') || end.is_whitespace();
+        let is_parameter = kept.ends_with(['?', '&']);
+        let from = if is_parameter { part.find(ends).unwrap_or(part.len()) } else { 0 };
         kept.push_str(parameter);
-        kept.push_str(end.map_or("", |end| &part[end..]));
+        kept.push_str(&part[from..]);
     }
     HeaderValue::from_str(&kept).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
@@ -388,7 +390,10 @@ mod tests {
         headers.insert("link", HeaderValue::from_static("<https://api.example/?api_key=secret>; rel=next"));
         answer_headers(&mut headers, &Auth::Query { name: "api_key".to_owned() });
         assert_eq!(headers["location"], "https://api.example/v2?a=1&api_key=&b=2");
+        headers.insert("x-other", HeaderValue::from_static("my_api_key=stays"));
+        answer_headers(&mut headers, &Auth::Query { name: "api_key".to_owned() });
         assert_eq!(headers["link"], "<https://api.example/?api_key=>; rel=next");
+        assert_eq!(headers["x-other"], "my_api_key=stays");
     }
 
     #[test]
