@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use claviger_core::Catalogue;
+use claviger_core::catalogue::BaseUrl;
 use claviger_gateway::GatewaySettings;
 use claviger_mock_provider::Behaviour;
 use hyper::Method;
@@ -51,6 +53,23 @@ async fn a_provider_that_never_answers_is_given_up() {
     let answer = fixture.client().send(Method::GET, "/gateway/openai/v1/models", &json!(null)).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (504, "provider_timeout"));
     fixture.mock.wait_until(|counts| counts.cancelled == 1).await;
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_to_stand_is_given_up() {
+    // Takes connections, and never answers the beginning of TLS.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base: BaseUrl = format!("https://{}", silent.local_addr().unwrap()).parse().unwrap();
+    let settings = GatewaySettings { connect_timeout: Duration::from_millis(50), ..patient() };
+    let fixture = Fixture::with(settings, |catalogue: &mut Catalogue| {
+        let exa = catalogue.get("exa").unwrap().as_ref().clone();
+        catalogue.insert(exa.with_base_url(base));
+    });
+    let fixture = fixture.await;
+    fixture.key("exa").await;
+    let answer = fixture.client().send(Method::GET, "/gateway/exa/x", &json!(null)).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (502, "provider_unreachable"));
     fixture.close().await;
 }
 
