@@ -35,6 +35,13 @@ impl Workspaces {
         id: WorkspaceId,
         name: Option<Option<String>>,
     ) -> Result<Workspace, StoreError> {
+        // A product may do this at every login of a customer: what changes nothing writes nothing, and leaves what is in
+        // memory alone.
+        if let Some(same) = self.store.workspace(&id).await?
+            && name.as_ref().is_none_or(|name| *name == same.name)
+        {
+            return Ok(same);
+        }
         let workspace = self.store.put_workspace(&WorkspaceChange { id, name, at: self.clock.now() }).await?;
         self.feed.changed(&Change::Workspace(workspace.id.clone()));
         Ok(workspace)
