@@ -1,7 +1,8 @@
 //! Who asks, and what they may do.
 //!
-//! A [`Principal`] comes only from a token that was proven, or stands for the operator at the shell; a [`Permit`] only from a principal whose role grants the
-//! right, and the use cases take permits: code that forgets to ask has nothing to call them with.
+//! A [`Principal`] comes only from a token that was proven, or stands for the operator at the shell; a [`Permit`] only
+//! from a principal whose role grants the right, and the use cases take permits: code that forgets to ask has nothing to
+//! call them with.
 
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
@@ -51,12 +52,6 @@ impl Principal {
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
-    }
-
-    /// Whether the token may see keys in plain text.
-    #[must_use]
-    pub fn may_reveal(&self) -> bool {
-        self.reveal
     }
 
     fn of(record: &TokenRecord) -> Self {

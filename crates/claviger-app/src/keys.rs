@@ -113,14 +113,7 @@ impl Keys {
     /// Adds a key at the end of its pool.
     pub async fn add(&self, permit: &Permit<ManageKeys>, put: PutKey) -> Result<KeyRecord, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
-        for _ in 0..TRIES {
-            match self.try_add(&pool, permit.actor(), &put).await {
-                Err(AddFailure::DataKeyChanged) => {}
-                Err(AddFailure::Put(error)) => return Err(error),
-                Ok(key) => return Ok(key),
-            }
-        }
-        Err(data_key_keeps_changing().into())
+        settle(|| self.try_add(&pool, permit.actor(), &put)).await
     }
 
     async fn try_add(&self, pool: &PoolId, actor: Option<&str>, put: &PutKey) -> Result<KeyRecord, AddFailure> {
@@ -171,14 +164,7 @@ impl Keys {
         put: PutKey,
     ) -> Result<KeyRecord, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
-        for _ in 0..TRIES {
-            match self.try_replace(&pool, id, &put).await {
-                Err(AddFailure::DataKeyChanged) => {}
-                Err(AddFailure::Put(error)) => return Err(error),
-                Ok(key) => return Ok(key),
-            }
-        }
-        Err(data_key_keeps_changing().into())
+        settle(|| self.try_replace(&pool, id, &put)).await
     }
 
     async fn try_replace(&self, pool: &PoolId, id: &KeyId, put: &PutKey) -> Result<KeyRecord, AddFailure> {
@@ -325,6 +311,17 @@ fn refuse_duplicate(record: &PoolRecord, fingerprint: Fingerprint, besides: Opti
     }
 }
 
-fn data_key_keeps_changing() -> StoreError {
-    StoreError::Unexpected("the owner's data key changed at every try".to_owned())
+/// Tries again where the owner's data key changed meanwhile.
+async fn settle<F>(put: impl Fn() -> F) -> Result<KeyRecord, PutKeyError>
+where
+    F: Future<Output = Result<KeyRecord, AddFailure>>,
+{
+    for _ in 0..TRIES {
+        match put().await {
+            Err(AddFailure::DataKeyChanged) => {}
+            Err(AddFailure::Put(error)) => return Err(error),
+            Ok(key) => return Ok(key),
+        }
+    }
+    Err(StoreError::Unexpected("the owner's data key changed at every try".to_owned()).into())
 }

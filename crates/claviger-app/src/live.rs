@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 use quick_cache::{Equivalent, UnitWeighter};
 
-/// A bounded number of slots, each for one thing of the database. Slots are spread over shards, each with a
-/// lock of its own that is held for a look-up; what a slot keeps is read without any.
+/// A bounded number of slots, each for one thing of the database. Slots are spread over shards, each with a lock of its
+/// own that is held for a look-up; what a slot keeps is read without any.
 pub(crate) struct Live<K, T, C = ()> {
     /// Whether changes by other processes are heard of. While they are not, nothing that is read is kept.
     hearing: Arc<AtomicBool>,

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use claviger_core::path::{self, UnsafePath};
 use hyper::Uri;
 use percent_encoding::percent_decode_str;
 
@@ -33,11 +32,6 @@ impl<'a> Address<'a> {
         let (provider, path) = rest.split_at(end);
         let path = if path.is_empty() { "/" } else { path };
         Some(Self { provider, path, query: uri.query() })
-    }
-
-    /// Refuses a path that could lead out of the provider's origin.
-    pub(crate) fn check(&self) -> Result<(), UnsafePath> {
-        path::check(self.path)
     }
 
     /// Whether the caller's token stands in the path, encoded or not, where it would reach the provider.

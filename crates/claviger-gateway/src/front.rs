@@ -19,7 +19,6 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use rustls::ClientConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -85,7 +84,7 @@ impl Front {
             let worker = Worker {
                 gateway: Arc::clone(gateway),
                 control: Arc::clone(control),
-                upstreams: upstreams(&tls, gateway),
+                upstreams: Upstreams::new(&tls, gateway.settings.connect_timeout, gateway.origins),
             };
             let worker = Arc::new(worker);
             let runtime =
@@ -129,10 +128,6 @@ impl Drop for Front {
     fn drop(&mut self) {
         self.stop.cancel();
     }
-}
-
-fn upstreams(tls: &ClientConfig, gateway: &Gateway) -> Upstreams {
-    Upstreams::new(tls, gateway.settings.connect_timeout, gateway.origins)
 }
 
 /// A port that is taken: one listener a worker, all on the same one. Callers that connect wait until the door opens.

@@ -134,9 +134,8 @@ impl Gateway {
         let token = credential::find(&headers, address.query, provider).ok_or(Refusal::NoToken)?.into_owned();
         let workspace = self.authenticate(&headers, &token).await?;
         let route = route.ok_or_else(|| Refusal::UnknownProvider(address.provider.to_owned()))?;
-        address.check()?;
         let destination = Destination::new(route, address.path, address.query);
-        // Once more without the alias, which may have stood before a second slash.
+        // Without the alias, which may have stood before a second slash.
         path::check(destination.path())?;
         if address.holds(&token) {
             return Err(Refusal::TokenInPath);

@@ -1,6 +1,5 @@
 //! An app on throw-away data.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use claviger_app::access::{ManageKeys, ManageWorkspaces, Permit, Principal};
@@ -53,12 +52,6 @@ impl TestApp {
     pub async fn beside_with_other_master_key(&self) -> Result<Self, StartError> {
         let master = Arc::new(MasterKey::generate().expect("randomness"));
         Self::open(Arc::clone(&self.folder), master, self.app.catalogue.clone()).await
-    }
-
-    /// The database's file.
-    #[must_use]
-    pub fn database_file(&self) -> PathBuf {
-        self.folder.path().join("claviger.db")
     }
 
     async fn open(

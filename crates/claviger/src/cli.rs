@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use claviger_core::access::TokenRole;
+use serde::Deserialize;
 
 /// Claviger keeps the keys that the customers of an AI product bring along, and sends every request with the next one.
 #[derive(Debug, Parser)]
@@ -67,7 +68,8 @@ pub(crate) struct ServeFlags {
     pub(crate) log_format: Option<LogFormat>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(try_from = "String")]
 pub(crate) enum LogFormat {
     Text,
     Json,

@@ -12,11 +12,10 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::level_filters::LevelFilter;
 
-use crate::cli::{self, ServeFlags, SettingsFlags};
+use crate::cli::{ServeFlags, SettingsFlags};
 use crate::control::Control;
-use crate::settings::{LogFormat, LogLevel, Settings};
+use crate::settings::Settings;
 use crate::{log, metrics, open, print};
 
 /// How often uses of keys are written to the database.
@@ -27,7 +26,7 @@ const WATCH_AGAIN: Duration = Duration::from_secs(1);
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Result<()> {
     let settings = Settings::load(flags, Some(serve))?;
-    begin_log(&settings);
+    log::begin(settings.log.format, settings.log.level.0);
     let stop = Stop::listen()?;
     // Before anything is made: a start that finds its port taken leaves nothing behind, and shows no token.
     let door = Door::find(&settings)?;
@@ -42,24 +41,6 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
     stop.told().await;
     tracing::info!("stopping: no new connections, what runs is finished");
     server.stop().await
-}
-
-fn begin_log(settings: &Settings) {
-    let format = match settings.log.format {
-        LogFormat::Text => cli::LogFormat::Text,
-        LogFormat::Json => cli::LogFormat::Json,
-    };
-    log::begin(format, level(settings.log.level));
-}
-
-fn level(level: LogLevel) -> LevelFilter {
-    match level {
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    }
 }
 
 /// Hears of SIGTERM and SIGINT, from the moment on in which it is made.

@@ -15,9 +15,9 @@ use serde::Deserialize;
 
 use provider::ProviderSettings;
 use values::Size;
-pub(crate) use values::{Secret, Span};
+pub(crate) use values::{Level, Secret, Span};
 
-use crate::cli::{ServeFlags, SettingsFlags};
+use crate::cli::{LogFormat, ServeFlags, SettingsFlags};
 
 /// Every setting. What each one means stands in `claviger.toml`.
 #[derive(Debug, Deserialize)]
@@ -52,51 +52,7 @@ pub(crate) struct Server {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Log {
     pub(crate) format: LogFormat,
-    pub(crate) level: LogLevel,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
-}
-
-impl TryFrom<String> for LogFormat {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        match text.as_str() {
-            "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            _ => Err("must be text or json"),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) enum LogLevel {
-    Error,
-    Warn,
-    Info,
-    Debug,
-    Trace,
-}
-
-impl TryFrom<String> for LogLevel {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, &'static str> {
-        match text.as_str() {
-            "error" => Ok(Self::Error),
-            "warn" => Ok(Self::Warn),
-            "info" => Ok(Self::Info),
-            "debug" => Ok(Self::Debug),
-            "trace" => Ok(Self::Trace),
-            _ => Err("must be error, warn, info, debug or trace"),
-        }
-    }
+    pub(crate) level: Level,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -6,7 +6,10 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::de::{Error, Unexpected};
 use serde::{Deserialize, Deserializer};
+use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
+
+use crate::cli::LogFormat;
 
 /// A setting that is not to be seen: it prints as nothing, and is wiped on drop.
 #[derive(Deserialize)]
@@ -53,5 +56,37 @@ impl<'de> Deserialize<'de> for Size {
         let text = String::deserialize(deserializer)?;
         let parsed = text.parse::<ByteSize>().ok().and_then(|size| usize::try_from(size.as_u64()).ok());
         parsed.map(Self).ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"a size such as 8MiB"))
+    }
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err("must be text or json"),
+        }
+    }
+}
+
+/// From which level on events are logged.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Level(pub(crate) LevelFilter);
+
+impl TryFrom<String> for Level {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        match text.as_str() {
+            "error" => Ok(Self(LevelFilter::ERROR)),
+            "warn" => Ok(Self(LevelFilter::WARN)),
+            "info" => Ok(Self(LevelFilter::INFO)),
+            "debug" => Ok(Self(LevelFilter::DEBUG)),
+            "trace" => Ok(Self(LevelFilter::TRACE)),
+            _ => Err("must be error, warn, info, debug or trace"),
+        }
     }
 }
