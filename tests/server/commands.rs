@@ -1,26 +1,51 @@
 //! Administration from the shell, beside a running server.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use claviger_testkit::{Deployment, Ran, random_secret};
 use hyper::Method;
 use serde_json::Value;
 
 use crate::{behind, mock, soon};
 
-fn done(deployment: &Deployment, arguments: &[&str]) -> String {
-    let Ran { code, stdout, stderr } = deployment.run(arguments);
+/// Runs a command that says what it did on stdout, and nothing on stderr.
+pub(crate) fn done(deployment: &Deployment, arguments: &[&str]) -> String {
+    fed(deployment, arguments, "")
+}
+
+/// As [`done`], with something to read on standard input.
+pub(crate) fn fed(deployment: &Deployment, arguments: &[&str], input: &str) -> String {
+    let Ran { code, stdout, stderr } = run_fed(deployment, arguments, input.as_bytes());
     assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
     stdout
 }
 
+/// Runs a command with something to read on standard input.
+pub(crate) fn run_fed(deployment: &Deployment, arguments: &[&str], input: &[u8]) -> Ran {
+    let mut command = deployment.command(arguments);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the binary starts");
+    // A command that does not read its input may have ended already.
+    let _ = child.stdin.take().expect("stdin is piped").write_all(input);
+    child.wait_with_output().expect("the binary ends").into()
+}
+
 /// A deployment that somebody used before: nothing is left to be made, or to be said of that.
-fn deployment() -> Deployment {
-    let deployment = Deployment::new();
+pub(crate) fn deployment() -> Deployment {
+    used(Deployment::new())
+}
+
+pub(crate) fn used(deployment: Deployment) -> Deployment {
     assert_eq!(deployment.run(&["workspace", "list"]).code, Some(0));
     deployment
 }
 
-fn json(deployment: &Deployment, arguments: &[&str]) -> Value {
-    let stdout = done(deployment, &[arguments, &["--json"]].concat());
+pub(crate) fn json(deployment: &Deployment, arguments: &[&str]) -> Value {
+    fed_json(deployment, arguments, "")
+}
+
+pub(crate) fn fed_json(deployment: &Deployment, arguments: &[&str], input: &str) -> Value {
+    let stdout = fed(deployment, &[arguments, &["--json"]].concat(), input);
     assert_eq!(stdout.lines().count(), 1, "{stdout}");
     serde_json::from_str(&stdout).unwrap()
 }
@@ -50,6 +75,55 @@ async fn workspaces_are_made_listed_shown_and_deleted_beside_a_running_server() 
     assert_eq!(json(&deployment, &["workspace", "delete", "globex"])["success"], true);
     assert_eq!(server.root.send(Method::GET, "/api/workspaces/acme", &Value::Null).await.status, 404);
     assert_eq!(json(&deployment, &["workspace", "list"])["workspaces"], Value::Array(Vec::new()));
+}
+
+#[tokio::test]
+async fn organizations_are_made_listed_shown_and_deleted_beside_a_running_server() {
+    let deployment = Deployment::new();
+    let server = deployment.serve();
+    assert_eq!(done(&deployment, &["organization", "list"]), "");
+    assert_eq!(done(&deployment, &["organization", "create", "holding", "--name", "The Holding"]), "holding\n");
+    let made = json(&deployment, &["organization", "create", "club", "--keys", "off"]);
+    let (id, keys) = (&made["organization"]["id"], &made["organization"]["keysEnabled"]);
+    assert_eq!((id, keys), (&"club".into(), &false.into()));
+
+    let shown = json(&deployment, &["organization", "show", "holding"]);
+    assert_eq!(shown["organization"]["name"], "The Holding");
+    let seen = server.root.send(Method::GET, "/api/organizations/holding", &Value::Null).await;
+    assert_eq!(seen.json, shown, "the server shows what the command shows");
+    let line = done(&deployment, &["organization", "show", "holding"]);
+    assert!(line.starts_with("holding\tThe Holding\ton\t20"), "{line}");
+    // What is not named stays.
+    done(&deployment, &["organization", "create", "holding", "--keys", "off"]);
+    done(&deployment, &["organization", "create", "club", "--keys", "on", "--name", ""]);
+    let listed = done(&deployment, &["organization", "list"]);
+    let listed: Vec<_> = listed.lines().map(|line| line.rsplit_once('\t').unwrap().0).collect();
+    assert_eq!(listed, ["club\t-\ton", "holding\tThe Holding\toff"]);
+    let listed = json(&deployment, &["organization", "list"]);
+    assert_eq!(listed["organizations"].as_array().unwrap().len(), 2);
+
+    assert_eq!(done(&deployment, &["organization", "delete", "holding"]), "deleted holding\n");
+    assert_eq!(json(&deployment, &["organization", "delete", "club"])["success"], true);
+    assert_eq!(server.root.send(Method::GET, "/api/organizations/club", &Value::Null).await.status, 404);
+}
+
+#[test]
+fn a_workspace_joins_and_leaves_an_organization() {
+    let deployment = deployment();
+    done(&deployment, &["organization", "create", "holding"]);
+    let organization = |more: &[&str]| {
+        let made = json(&deployment, &[&["workspace", "create", "acme"], more].concat());
+        made["workspace"]["organizationId"].clone()
+    };
+    assert_eq!(organization(&[]), Value::Null);
+    assert_eq!(organization(&["--organization", "holding"]), "holding");
+    assert_eq!(organization(&["--name", "Acme"]), "holding", "what is not named stays");
+    assert!(done(&deployment, &["workspace", "list"]).ends_with("\tholding\n"));
+    assert_eq!(organization(&["--organization", ""]), Value::Null);
+    assert!(done(&deployment, &["workspace", "list"]).ends_with("\t-\n"));
+    organization(&["--organization", "holding"]);
+    done(&deployment, &["organization", "delete", "holding"]);
+    assert_eq!(organization(&[]), Value::Null, "a workspace outlives its organization");
 }
 
 #[tokio::test]
@@ -130,7 +204,7 @@ fn a_token_with_an_end_says_so() {
 fn bad_usage_is_2_and_what_does_not_work_is_1() {
     let deployment = deployment();
     done(&deployment, &["workspace", "create", "acme"]);
-    let rows: [(&[&str], i32, &str); 14] = [
+    let rows: [(&[&str], i32, &str); 21] = [
         (&[], 2, "Usage"),
         (&["frobnicate"], 2, "frobnicate"),
         (&["serve", "--nonsense"], 2, "--nonsense"),
@@ -140,6 +214,13 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
         (&["workspace", "show"], 2, "<ID>"),
         (&["token", "create", "--role", "admin"], 2, "--name"),
         (&["token", "create", "--name", "t", "--role", "king"], 2, "--role"),
+        (&["organization"], 2, "Usage"),
+        (&["organization", "create"], 2, "<ID>"),
+        (&["organization", "create", "a", "--keys", "maybe"], 2, "--keys"),
+        (&["organization", "show", "nobody"], 1, "organization does not exist"),
+        (&["organization", "delete", "a b"], 1, "organization id"),
+        (&["workspace", "create", "acme", "--organization", "nobody"], 1, "organization does not exist"),
+        (&["workspace", "create", "acme", "--name", "a\nb"], 1, "--name"),
         (&["workspace", "show", "nobody"], 1, "workspace does not exist"),
         (&["workspace", "delete", "a b"], 1, "workspace id"),
         (&["token", "delete", "aaaaaaaaaaaaaaaa"], 1, "token"),
@@ -157,8 +238,16 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
 #[test]
 fn help_is_there_on_every_level() {
     let deployment = Deployment::new();
-    let rows: [&[&str]; 8] = [
+    let rows: [&[&str]; 16] = [
         &["--help"],
+        &["organization", "--help"],
+        &["organization", "create", "--help"],
+        &["key", "--help"],
+        &["key", "list", "--help"],
+        &["key", "add", "--help"],
+        &["key", "delete", "--help"],
+        &["store", "--help"],
+        &["store", "copy", "--help"],
         &["serve", "--help"],
         &["dev", "--help"],
         &["health", "--help"],

@@ -2,9 +2,11 @@
 
 mod bad_starts;
 mod commands;
+mod keys_command;
 mod lifecycle;
 mod protocols;
 mod secrets;
+mod store_copy;
 mod tls;
 mod upstream;
 

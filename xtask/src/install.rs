@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use claviger_test_services::{Postgres, Valkey};
 
 use crate::{root, run};
 
@@ -16,24 +17,43 @@ pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// Installs Debian's `packages` unless what is needed of them is `present` already.
+/// Installs Debian's `packages` unless what is needed of them is `present` already. As in Debian's own lists, `a | b`
+/// stands for the first of them that this version of Debian has.
 pub(crate) fn debian(packages: &[&str], present: impl Fn() -> bool) -> anyhow::Result<()> {
     if present() {
         return Ok(());
     }
-    let names = packages.join(" ");
+    let known = |name: &str| run::works(run::command("apt-cache").args(["show", name]));
+    let chosen = || packages.iter().map(|names| first_known(names, known)).collect::<Vec<_>>();
     if !is_root() || !run::works(run::command("apt-get").arg("--version")) {
+        let names = chosen().join(" ");
         bail!("{names} missing; run: sudo apt-get update && sudo apt-get install -y {names}");
     }
-    println!("installing {names}");
     run::succeed(run::command("apt-get").args(["update", "--quiet"]))?;
+    // Only now: before, a fresh container knows no package at all.
+    let names = chosen();
+    println!("installing {}", names.join(" "));
     let mut install = run::command("apt-get");
-    install.args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(packages);
+    install.args(["install", "--yes", "--quiet", "--no-install-recommends"]).args(&names);
+    // A package of a server starts it. With this, systemd is told nothing: the tests start servers of their own.
+    install.env("SYSTEMD_OFFLINE", "1");
     run::succeed(install.env("DEBIAN_FRONTEND", "noninteractive"))?;
     if !present() {
-        bail!("{names} installed, and still not usable: is another version first in PATH?");
+        bail!("{} installed, and still not usable: is another version first in PATH?", names.join(" "));
     }
     Ok(())
+}
+
+/// Where none is known, the first: apt then says so.
+fn first_known(names: &str, known: impl Fn(&str) -> bool) -> &str {
+    let mut alternatives = names.split(" | ");
+    alternatives.clone().find(|name| known(name)).or(alternatives.next()).unwrap_or(names)
+}
+
+/// The servers of [`Services`](crate::services::Services).
+pub(crate) fn services() -> anyhow::Result<()> {
+    debian(&["postgresql"], Postgres::is_installed)?;
+    debian(&["valkey-server | redis-server"], Valkey::is_installed)
 }
 
 /// A Python that can make environments.
@@ -70,4 +90,17 @@ fn wanted() -> anyhow::Result<String> {
 
 fn is_current(stamp: &Path, wanted: &str) -> bool {
     fs::read_to_string(stamp).is_ok_and(|installed| installed == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_alternative_packages_the_first_that_is_known_is_taken() {
+        let known = |name: &str| name != "valkey-server";
+        assert_eq!(first_known("valkey-server | redis-server", known), "redis-server");
+        assert_eq!(first_known("redis-server | valkey-server", known), "redis-server");
+        assert_eq!(first_known("valkey-server | keydb", |_| false), "valkey-server");
+    }
 }

@@ -1,7 +1,8 @@
-//! The project's own tasks: `cargo xtask test`, `gen`, `check-generated`, `bench`.
+//! The project's own tasks: `cargo xtask test`, `with-services`, `gen`, `check-generated`, `bench`.
 //!
-//! Knows the product from outside only: it builds, starts and asks it, and depends on none of its crates, so that it
-//! compiles in seconds and its tests cannot pass by sharing a mistake.
+//! Knows the product from outside only: it builds, starts and asks it, and depends on none of its crates (the one that
+//! starts PostgreSQL and Valkey knows nothing of it either), so that it compiles in seconds and its tests cannot pass
+//! by sharing a mistake.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task's output is for the person who runs it")]
 
@@ -9,6 +10,7 @@ mod bench;
 mod generate;
 mod install;
 mod run;
+mod services;
 mod tally;
 mod test;
 
@@ -29,6 +31,12 @@ struct Arguments {
 enum Task {
     /// Builds everything and runs every test, bringing what the tests need.
     Test,
+    /// Runs a command, such as `cargo test -p …`, with the PostgreSQL and the Valkey that all tests share.
+    WithServices {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
     /// Writes the generated files anew.
     Gen,
     /// Fails where a committed generated file is not what `gen` would write.
@@ -41,12 +49,13 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().task {
         // The last line of a test run is its count, so it reports its failures itself.
         Task::Test => return if test::run_all() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
-        Task::Gen => generate::write(),
-        Task::CheckGenerated => generate::check(),
-        Task::Bench(options) => bench::run(&options),
+        Task::WithServices { command } => services::run_with(&command),
+        Task::Gen => generate::write().map(|()| ExitCode::SUCCESS),
+        Task::CheckGenerated => generate::check().map(|()| ExitCode::SUCCESS),
+        Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

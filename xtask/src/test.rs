@@ -2,21 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
+use crate::services::Services;
 use crate::tally::Tally;
 use crate::{install, root, run};
+
+/// What earlier stages leave to later ones.
+#[derive(Default)]
+struct Left {
+    services: Option<Services>,
+}
 
 struct Stage {
     name: &'static str,
     /// Whether the later stages make no sense without it.
     needed_by_all: bool,
-    run: fn(&mut Tally) -> anyhow::Result<()>,
+    run: fn(&mut Left, &mut Tally) -> anyhow::Result<()>,
 }
 
 const STAGES: &[Stage] = &[
     Stage { name: "tools", needed_by_all: true, run: tools },
     Stage { name: "build", needed_by_all: true, run: build },
+    Stage { name: "services", needed_by_all: true, run: services },
     Stage { name: "cargo tests", needed_by_all: false, run: cargo_tests },
     Stage { name: "Python SDKs", needed_by_all: false, run: python_sdks },
 ];
@@ -38,20 +46,22 @@ struct Report {
 pub(crate) fn run_all() -> bool {
     let mut reports = Vec::new();
     let mut go_on = true;
+    let mut left = Left::default();
     for stage in STAGES {
-        let report = if go_on { run_one(stage) } else { Report::not_run(stage.name) };
+        let report = if go_on { run_one(stage, &mut left) } else { Report::not_run(stage.name) };
         go_on &= report.passed() || !stage.needed_by_all;
         reports.push(report);
     }
+    drop(left);
     summarize(&reports);
     reports.iter().all(Report::passed)
 }
 
-fn run_one(stage: &Stage) -> Report {
+fn run_one(stage: &Stage, left: &mut Left) -> Report {
     println!("\n── {} ──", stage.name);
     let started = Instant::now();
     let mut tally = Tally::default();
-    let outcome = match (stage.run)(&mut tally) {
+    let outcome = match (stage.run)(left, &mut tally) {
         Ok(()) => Outcome::Passed,
         Err(error) => {
             eprintln!("{}: {error:#}", stage.name);
@@ -91,30 +101,36 @@ fn summarize(reports: &[Report]) {
 }
 
 /// Before anything long: what would be missed only after minutes.
-fn tools(_: &mut Tally) -> anyhow::Result<()> {
+fn tools(_: &mut Left, _: &mut Tally) -> anyhow::Result<()> {
     for tool in ["cargo", "rustc", "cc"] {
         let version = run::output(run::command(tool).arg("--version"))?;
         println!("{}", version.lines().next().unwrap_or_default());
     }
     install::python()?;
     print!("{}", run::output(run::command("python3").arg("--version"))?);
-    Ok(())
+    install::services()
 }
 
 /// The binaries that end-to-end tests start, in one build with the tests: built alone, they would get dependencies with
 /// fewer features, and everything above those would be compiled once more for the tests.
-fn build(_: &mut Tally) -> anyhow::Result<()> {
+fn build(_: &mut Left, _: &mut Tally) -> anyhow::Result<()> {
     run::succeed(run::cargo().args(["build", "--workspace", "--bins", "--tests", "--examples"]))
 }
 
-fn cargo_tests(tally: &mut Tally) -> anyhow::Result<()> {
+fn services(left: &mut Left, _: &mut Tally) -> anyhow::Result<()> {
+    left.services = Some(Services::start()?);
+    Ok(())
+}
+
+fn cargo_tests(left: &mut Left, tally: &mut Tally) -> anyhow::Result<()> {
+    let services = left.services.as_ref().context("the services are not running")?;
     let mut tests = run::cargo();
-    tests.args(["test", "--workspace", "--no-fail-fast"]);
+    tests.args(["test", "--workspace", "--no-fail-fast"]).envs(services.variables());
     let ended_well = run::watched(&mut tests, |line| *tally += Tally::of_cargo(line).unwrap_or_default())?;
     judge(ended_well, tally)
 }
 
-fn python_sdks(tally: &mut Tally) -> anyhow::Result<()> {
+fn python_sdks(_: &mut Left, tally: &mut Tally) -> anyhow::Result<()> {
     let mut tests = run::command(install::sdk_python()?);
     tests
         .args(["-m", "pytest", "tests/sdk", "-q"])

@@ -5,9 +5,10 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What only tests may have.
-const FOR_TESTS_ONLY: [&str; 5] = ["claviger-testkit", "criterion", "insta", "loom", "proptest"];
+const FOR_TESTS_ONLY: [&str; 6] =
+    ["claviger-test-services", "claviger-testkit", "criterion", "insta", "loom", "proptest"];
 /// Crates that are tests or tools through and through.
-const TESTS_AND_TOOLS: [&str; 3] = ["claviger-testkit", "claviger-tests", "xtask"];
+const TESTS_AND_TOOLS: [&str; 4] = ["claviger-test-services", "claviger-testkit", "claviger-tests", "xtask"];
 
 /// Crates that deny.toml lets past a wall for the sake of their tests.
 const IN_TESTS_ONLY: [(&str, &str); 2] = [("claviger-api", "claviger-seal"), ("claviger-api", "claviger-store-sqlite")];

@@ -2,19 +2,22 @@
 //!
 //! A handler that forgets to ask has no permit, and without one there is no use case to call.
 
-use axum::extract::{FromRequestParts, RawPathParams};
+use std::str::FromStr;
+
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use claviger_app::access::{
-    Access, AuthenticateError, Forbidden, ListKeys, ManageKeys, ManageTokens, ManageWorkspaces, Permit, Principal,
-    ReadCatalogue, Right,
+    Access, AuthenticateError, Forbidden, ListKeys, ManageKeys, ManageOrganizations, ManageTokens, ManageWorkspaces,
+    Permit, Principal, ReadCatalogue, ResolveKeys, Right,
 };
-use claviger_core::{InvalidId, Owner, Role, WorkspaceId};
+use claviger_core::access::Grant;
+use claviger_core::{InvalidId, Owner, OwnerKind, Role};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use utoipa::IntoParams;
 
-use crate::Shared;
 use crate::error::{Code, Problem, Refusal};
+use crate::{Shared, owners};
 
 const ACTOR: &str = "x-claviger-actor";
 const MAX_ACTOR_LENGTH: usize = 256;
@@ -81,58 +84,94 @@ impl<R: Asked> FromRequestParts<Shared> for Allowed<R> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         let principal = authenticate(&api.app.access, &parts.headers).await?;
-        let id = path_parameter(parts, "id").await;
+        let place = Place::of(parts).await;
         let actor = actor(&principal, &parts.headers);
         // A header that is wrong is told only to those who may do what they ask for.
-        let permit = R::ask(&principal, &id, actor.as_ref().ok().copied().flatten())?;
+        let permit = R::ask(&principal, &place, actor.as_ref().ok().copied().flatten())?;
         actor?;
         Ok(Self(permit))
     }
 }
 
+/// What the path names.
+pub(crate) struct Place {
+    /// The kind of owner, where it names one.
+    owner: Option<OwnerKind>,
+    /// The `{id}`; empty where it has none.
+    id: String,
+}
+
+impl Place {
+    async fn of(parts: &mut Parts) -> Self {
+        let owner = parts.extensions.get().and_then(|route: &MatchedPath| owners::kind_at(route.as_str()));
+        Self { owner, id: path_parameter(parts, "id").await }
+    }
+
+    /// The owner that is named.
+    fn owner<R: Right>(&self, principal: &Principal) -> Result<Owner, Denied> {
+        match self.owner {
+            Some(OwnerKind::Workspace) => Ok(Owner::Workspace(self.id::<R, _>(principal)?)),
+            Some(OwnerKind::Organization) => Ok(Owner::Organization(self.id::<R, _>(principal)?)),
+            Some(OwnerKind::Platform) => Ok(Owner::Platform),
+            None => Err(Denied::Elsewhere(principal.role())),
+        }
+    }
+
+    /// The id that is named. What cannot be an id is not the caller's own either, so only those who may ask about all
+    /// are told that it is malformed.
+    fn id<R: Right, Id: FromStr<Err = InvalidId>>(&self, principal: &Principal) -> Result<Id, Denied> {
+        self.id.parse().map_err(|invalid| match principal.role().grant(R::ACTION) {
+            Grant::Everywhere => Denied::Id(invalid),
+            Grant::OwnWorkspace | Grant::Nowhere => Denied::Elsewhere(principal.role()),
+        })
+    }
+}
+
 /// A right that a handler can ask for.
 pub(crate) trait Asked: Right + Sized {
-    /// Asks for it; `id` is the `{id}` of the path, empty where the path has none.
-    fn ask(principal: &Principal, id: &str, actor: Option<&str>) -> Result<Permit<Self>, Denied>;
+    /// Asks for it, on what the path names.
+    fn ask(principal: &Principal, place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied>;
 }
 
 impl Asked for ReadCatalogue {
-    fn ask(principal: &Principal, _id: &str, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+    fn ask(principal: &Principal, _place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
         Ok(principal.permit(actor)?)
     }
 }
 
 impl Asked for ManageWorkspaces {
-    fn ask(principal: &Principal, _id: &str, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+    fn ask(principal: &Principal, _place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+        Ok(principal.permit(actor)?)
+    }
+}
+
+impl Asked for ManageOrganizations {
+    fn ask(principal: &Principal, _place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
         Ok(principal.permit(actor)?)
     }
 }
 
 impl Asked for ManageTokens {
-    fn ask(principal: &Principal, _id: &str, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+    fn ask(principal: &Principal, _place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
         Ok(principal.permit_tokens(actor)?)
     }
 }
 
 impl Asked for ListKeys {
-    fn ask(principal: &Principal, id: &str, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
-        Ok(principal.permit_on(workspace(principal, id)?, actor)?)
+    fn ask(principal: &Principal, place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+        Ok(principal.permit_on(place.owner::<Self>(principal)?, actor)?)
     }
 }
 
 impl Asked for ManageKeys {
-    fn ask(principal: &Principal, id: &str, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
-        Ok(principal.permit_on(workspace(principal, id)?, actor)?)
+    fn ask(principal: &Principal, place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+        Ok(principal.permit_on(place.owner::<Self>(principal)?, actor)?)
     }
 }
 
-/// What cannot be a workspace's id is not the caller's own workspace either, so only those who may ask about every
-/// workspace are told that it is malformed.
-fn workspace(principal: &Principal, id: &str) -> Result<Owner, Denied> {
-    match id.parse() {
-        Ok(id) => Ok(Owner::Workspace(id)),
-        Err(_) if principal.role().is_of_one_workspace() => Err(Denied::Elsewhere(principal.role())),
-        Err(invalid) => Err(invalid.into()),
+impl Asked for ResolveKeys {
+    fn ask(principal: &Principal, place: &Place, _actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+        Ok(principal.permit_resolve(place.id::<Self, _>(principal)?)?)
     }
 }
 
@@ -167,10 +206,10 @@ fn actor<'a>(principal: &Principal, headers: &'a HeaderMap) -> Result<Option<&'a
     if sound && named.next().is_none() { Ok(Some(name)) } else { Err(Denied::Actor) }
 }
 
-/// The workspace that the path names. Comes after the permit.
-pub(crate) struct WorkspaceAt(pub(crate) WorkspaceId);
+/// The id that the path names. Comes after the permit.
+pub(crate) struct IdAt<Id>(pub(crate) Id);
 
-impl FromRequestParts<Shared> for WorkspaceAt {
+impl<Id: FromStr<Err = InvalidId>> FromRequestParts<Shared> for IdAt<Id> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {

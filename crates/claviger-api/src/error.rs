@@ -17,7 +17,7 @@ use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 macro_rules! codes {
     ($($name:ident $text:literal $status:ident $meaning:literal;)*) => {
-        /// What went wrong, for a program.
+        /// What went wrong, for a program. A code that comes with two statuses is here twice, side by side.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub(crate) enum Code { $($name),* }
 
@@ -45,7 +45,8 @@ codes! {
     InvalidJson "invalid_json" BAD_REQUEST "the body is not JSON";
     BodyIncomplete "body_incomplete" BAD_REQUEST "the body broke off";
     UnknownProvider "unknown_provider" BAD_REQUEST "the catalogue has no such provider";
-    UnknownOrganization "unknown_organization" BAD_REQUEST "there is no such organization";
+    OrganizationNamed "unknown_organization" BAD_REQUEST "the organization that the body names does not exist";
+    UnknownOrganization "unknown_organization" NOT_FOUND "the organization in the path does not exist";
     KeyLimitReached "key_limit_reached" BAD_REQUEST "the provider has ten keys here, which is the most";
     TokenMissing "token_missing" UNAUTHORIZED "no token stands in `Authorization: Bearer …`";
     TokenInvalid "token_invalid" UNAUTHORIZED "the token is mistyped, cut short, unknown or deleted";
@@ -54,13 +55,15 @@ codes! {
     NotFound "not_found" NOT_FOUND "there is nothing at this path";
     UnknownWorkspace "unknown_workspace" NOT_FOUND "the workspace does not exist";
     UnknownKey "unknown_key" NOT_FOUND "there is no such key here";
+    NoKey "no_key" NOT_FOUND "no key serves the workspace here: there is none, or none that is switched on";
     UnknownToken "unknown_token" NOT_FOUND "there is no such token that the caller could reach";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "the path takes other methods; `Allow` lists them";
     DuplicateKey "duplicate_key" CONFLICT "the provider has the same secret already, as `keyId`";
+    KeyGivenBySetting "key_given_by_setting" CONFLICT "the key is given by a setting, and can be changed only there";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "the body has more than 64 KiB";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "the body is not sent as `application/json`";
     Internal "internal" INTERNAL_SERVER_ERROR "Claviger failed; its log says why";
-    PoolUnreadable "pool_unreadable" SERVICE_UNAVAILABLE "the data key does not open, so nothing can be sealed";
+    PoolUnreadable "pool_unreadable" SERVICE_UNAVAILABLE "there are keys, and they cannot be opened";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "the database does not do its work; try again shortly";
 }
 
@@ -72,12 +75,16 @@ impl Serialize for Code {
 
 impl PartialSchema for Code {
     fn schema() -> RefOr<Schema> {
-        let meanings = Self::ALL.iter().map(|code| format!("- `{}`: {}", code.as_str(), code.meaning()));
+        let alike = || Self::ALL.chunk_by(|one, next| one.as_str() == next.as_str());
+        let meanings = alike().map(|codes| {
+            let meanings: Vec<_> = codes.iter().map(|code| code.meaning()).collect();
+            format!("- `{}`: {}", codes[0].as_str(), meanings.join("; or "))
+        });
         let description = format!("What went wrong, for a program.\n\n{}", meanings.collect::<Vec<_>>().join("\n"));
         ObjectBuilder::new()
             .schema_type(Type::String)
             .description(Some(description))
-            .enum_values(Some(Self::ALL.iter().map(|code| code.as_str())))
+            .enum_values(Some(alike().map(|codes| codes[0].as_str())))
             .into()
     }
 }
@@ -141,7 +148,7 @@ impl Problem {
     /// An owner's data key does not open. Why is for the log, and not for the caller.
     pub(crate) fn unreadable(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = %Chain(error), "a data key does not open");
-        Self::new(Code::PoolUnreadable, "this workspace's keys cannot be opened, and none can be stored beside them")
+        Self::new(Code::PoolUnreadable, "the keys here cannot be opened, and none can be stored beside them")
     }
 
     fn headers(&self) -> HeaderMap {
@@ -196,20 +203,25 @@ impl<E: Refusal> From<E> for Problem {
 pub(crate) struct Refusals<E>(PhantomData<E>);
 
 impl<E: Refusal> IntoResponses for Refusals<E> {
-    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-        let mut by_status = BTreeMap::<String, Vec<Code>>::new();
-        // In the order of the list, and each once, however the groups overlap.
-        for code in Code::ALL.iter().filter(|code| E::CODES.iter().any(|group| group.contains(code))) {
-            by_status.entry(code.status().as_str().to_owned()).or_default().push(*code);
-        }
-        let response = |codes: Vec<Code>| {
-            let codes = codes.iter().map(|code| format!("`{}`: {}", code.as_str(), code.meaning()));
+    fn responses() -> Responses {
+        let mut responses = Responses::new();
+        document(&mut responses, |code| E::CODES.iter().any(|group| group.contains(&code)));
+        responses
+    }
+}
+
+type Responses = BTreeMap<String, RefOr<utoipa::openapi::Response>>;
+
+/// Adds codes to what an operation may answer: in the order of the list, and each once.
+pub(crate) fn document(responses: &mut Responses, is_meant: impl Fn(Code) -> bool) {
+    for code in Code::ALL.iter().copied().filter(|code| is_meant(*code)) {
+        let response = responses.entry(code.status().as_str().to_owned()).or_insert_with(|| {
             let schema = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).build();
-            ResponseBuilder::new()
-                .description(codes.collect::<Vec<_>>().join("\n\n"))
-                .content("application/json", schema)
-                .into()
-        };
-        by_status.into_iter().map(|(status, codes)| (status, response(codes))).collect()
+            ResponseBuilder::new().content("application/json", schema).into()
+        });
+        if let RefOr::T(response) = response {
+            let gap = if response.description.is_empty() { "" } else { "\n\n" };
+            response.description += &format!("{gap}`{}`: {}", code.as_str(), code.meaning());
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! Bodies: bounded, wiped after use, and refused without a word of what they hold.
+//! And the answers that hold a secret.
 
 use std::fmt;
 
 use axum::extract::{FromRequest, Request};
-use bytes::Buf;
+use axum::response::{IntoResponse, Response};
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http_body_util::BodyExt;
 use serde::de::{DeserializeOwned, IgnoredAny, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::error::Category;
 use zeroize::Zeroizing;
 
@@ -193,7 +195,55 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
-/// A name that `null` clears as an empty text does, so that an absent field can mean to leave it.
-pub(crate) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(Some(Option::deserialize(deserializer)?.unwrap_or_default()))
+/// A field whose `null` is a value of its own, so that an absent one can mean to leave it: `Some(None)` for `null`.
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+/// How much room an answer with a secret has: a secret of 4,096 characters, each of them escaped, and what is beside it.
+const SECRET_ROOM: usize = 16 * 1024;
+
+/// An answer that holds a secret. Its text is in one buffer only, which is wiped when the answer was sent.
+pub(crate) struct SecretJson(Bytes);
+
+impl SecretJson {
+    pub(crate) fn new(answer: &impl Serialize) -> Result<Self, serde_json::Error> {
+        // Written into room that is there: a buffer that grows leaves copies behind, which nobody wipes.
+        let mut text = Zeroizing::new(vec![0; SECRET_ROOM]);
+        let mut rest = text.as_mut_slice();
+        serde_json::to_writer(&mut rest, answer)?;
+        let written = SECRET_ROOM - rest.len();
+        text.truncate(written);
+        Ok(Self(Bytes::from_owner(text)))
+    }
+}
+
+impl IntoResponse for SecretJson {
+    fn into_response(self) -> Response {
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        ];
+        (headers, self.0).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_secret_has_room_and_what_has_none_is_no_answer() {
+        for character in ['"', '\\', 'x'] {
+            let secret: String = std::iter::repeat_n(character, 4_096).collect();
+            let answer = SecretJson::new(&serde_json::json!({"apiKey": secret})).unwrap();
+            let read: serde_json::Value = serde_json::from_slice(&answer.0).unwrap();
+            assert_eq!(read["apiKey"], secret);
+        }
+        assert!(SecretJson::new(&"x".repeat(SECRET_ROOM)).is_err());
+    }
 }

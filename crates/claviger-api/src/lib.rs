@@ -8,7 +8,10 @@ mod docs;
 mod error;
 mod json;
 mod keys;
+mod name;
 mod operations;
+mod organizations;
+mod owners;
 mod page;
 mod providers;
 mod tokens;
@@ -74,8 +77,13 @@ fn described_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(providers::list))
         .routes(routes!(workspaces::list))
         .routes(routes!(workspaces::put, workspaces::get, workspaces::delete))
-        .routes(routes!(keys::list::list, keys::put::put, keys::delete::delete))
-        .routes(routes!(keys::change::change))
+        .routes(routes!(organizations::list))
+        .routes(routes!(organizations::put, organizations::get, organizations::delete))
+        .routes(owners::at_all(routes!(keys::list::list, keys::put::put, keys::delete::delete)))
+        .routes(owners::at_all(routes!(keys::change::change)))
+        .routes(routes!(keys::inherited::status))
+        .routes(routes!(keys::resolve::resolve))
+        .routes(routes!(keys::outcome::report))
         .routes(routes!(tokens::create, tokens::list))
         .routes(routes!(tokens::delete))
         .routes(routes!(operations::healthz))
@@ -100,7 +108,12 @@ and `method_not_allowed`, for a method that a path does not take. Dates are RFC 
     tags(
         (name = "Providers", description = "The upstream APIs that keys are for."),
         (name = "Workspaces", description = "The tenants, which own keys."),
+        (name = "Organizations", description = "Parents of workspaces, which lend them their keys."),
         (name = "Keys", description = "A workspace's provider keys."),
+        (name = "Organization keys", description = "An organization's provider keys, which serve its workspaces that \
+                                                    have none of their own for the provider."),
+        (name = "Platform keys", description = "The operator's own provider keys, which serve workspaces for which \
+                                                there is no other, where the operator lends them."),
         (name = "Tokens", description = "What callers show Claviger; a provider never sees them."),
         (name = "Operations", description = "For operators and monitors; without a token.")
     )
@@ -112,7 +125,8 @@ struct BearerToken;
 impl Modify for BearerToken {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let description = "A token of Claviger's, `clv_…`. An operation lists the roles that may use it, each within \
-                           its reach: root and service in every workspace, the others in their own.";
+                           its reach: root and service in every workspace, the others in their own. `with reveal` \
+                           means tokens that were made to see keys in plain text.";
         let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("token", SecurityScheme::Http(scheme));

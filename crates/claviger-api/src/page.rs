@@ -3,19 +3,20 @@
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
-use claviger_app::Page;
+use claviger_app::{Page, StoreError};
 use claviger_core::InvalidId;
 use http::request::Parts;
 use utoipa::IntoParams;
 
 use crate::Shared;
+use crate::auth;
 use crate::error::{Code, Problem, Refusal};
 
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
 /// What may be said of any request for a page.
-pub(crate) const PAGE: &[Code] = <PageError as Refusal>::CODES[0];
+const PAGE: &[Code] = <PageError as Refusal>::CODES[0];
 
 /// Why a page was not given.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,23 @@ impl Refusal for PageError {
         match self {
             Self::Limit => Problem::input("limit", self),
             Self::Cursor => Problem::input("cursor", self),
+        }
+    }
+}
+
+/// Why a list is not given.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ListError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Refusal for ListError {
+    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, PAGE];
+
+    fn problem(self) -> Problem {
+        match self {
+            Self::Store(error) => Problem::store(&error),
         }
     }
 }

@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
+use claviger_app::TokenRecord;
 use claviger_app::access::{ManageTokens, TokenReach};
 use claviger_app::tokens::{CreateToken, CreateTokenError, DeleteTokenError, TokenHolder};
-use claviger_app::{StoreError, TokenRecord};
 use claviger_core::access::TokenRole;
 use claviger_core::key::InvalidName;
 use claviger_core::{InvalidId, KeyName, Role, Timestamp, TokenId, WorkspaceId};
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use crate::auth::{self, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::json::{self, Body};
-use crate::page::{self, PageParameters, Paged};
+use crate::page::{ListError, PageParameters, Paged};
 use crate::{Shared, Success};
 
 /// Why a token is not made.
@@ -59,23 +59,6 @@ impl Refusal for CreateError {
                 CreateTokenError::Seal(error) => Problem::internal(&error),
                 CreateTokenError::Store(error) => Problem::store(&error),
             },
-        }
-    }
-}
-
-/// Why tokens are not listed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ListError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Refusal for ListError {
-    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, page::PAGE];
-
-    fn problem(self) -> Problem {
-        match self {
-            Self::Store(error) => Problem::store(&error),
         }
     }
 }

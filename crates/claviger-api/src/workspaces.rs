@@ -3,38 +3,41 @@
 use axum::Json;
 use axum::extract::State;
 use claviger_app::access::ManageWorkspaces;
-use claviger_app::workspaces::WorkspaceError;
-use claviger_app::{StoreError, Workspace};
+use claviger_app::workspaces::{PutWorkspace, WorkspaceError};
+use claviger_app::{PutWorkspaceError, Workspace};
 use claviger_core::key::InvalidName;
-use claviger_core::{KeyName, OrganizationId, Timestamp, WorkspaceId};
+use claviger_core::{InvalidId, OrganizationId, Timestamp, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::auth::{self, Allowed, WorkspaceAt};
+use crate::auth::{self, Allowed, IdAt};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::json::{self, Body};
-use crate::page::{self, PageParameters, Paged};
-use crate::{Shared, Success};
+use crate::page::{ListError, PageParameters, Paged};
+use crate::{Shared, Success, name};
 
 /// Why a workspace is not made or changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PutError {
     #[error(transparent)]
     Name(#[from] InvalidName),
-    #[error("there is no organization of this id")]
-    UnknownOrganization,
     #[error(transparent)]
-    Store(#[from] StoreError),
+    OrganizationId(#[from] InvalidId),
+    #[error(transparent)]
+    Put(#[from] PutWorkspaceError),
 }
 
 impl Refusal for PutError {
-    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, json::BODY, &[Code::UnknownOrganization]];
+    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, json::BODY, &[Code::OrganizationNamed]];
 
     fn problem(self) -> Problem {
         match self {
             Self::Name(invalid) => Problem::input("name", invalid),
-            Self::UnknownOrganization => Problem::new(Code::UnknownOrganization, self).at("organizationId"),
-            Self::Store(error) => Problem::store(&error),
+            Self::OrganizationId(invalid) => Problem::new(Code::InvalidInput, invalid).at("organizationId"),
+            Self::Put(error) => match error {
+                PutWorkspaceError::NoOrganization => Problem::new(Code::OrganizationNamed, error).at("organizationId"),
+                PutWorkspaceError::Store(error) => Problem::store(&error),
+            },
         }
     }
 }
@@ -50,45 +53,25 @@ impl Refusal for WorkspaceError {
     }
 }
 
-/// Why workspaces are not listed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ListError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl Refusal for ListError {
-    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, page::PAGE];
-
-    fn problem(self) -> Problem {
-        match self {
-            Self::Store(error) => Problem::store(&error),
-        }
-    }
-}
-
 /// What to make of a workspace. What is absent stays as it is.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct PutWorkspaceRequest {
     /// A name for people, of at most 120 characters; an empty one or `null` clears it.
-    #[serde(default, deserialize_with = "json::name")]
+    #[serde(default, deserialize_with = "name::read")]
     #[schema(examples("Acme"))]
     name: Option<String>,
-    /// The organization whose keys it inherits; `null` for none.
-    organization_id: Option<String>,
+    /// The organization whose keys it inherits; `null` takes it out of its own.
+    #[serde(default, deserialize_with = "json::nullable")]
+    #[schema(value_type = Option<String>, examples("acme-group"))]
+    organization_id: Option<Option<String>>,
 }
 
-/// A name to set, `Some(None)` for none at all; `None` to leave it as it is.
-type NewName = Option<Option<String>>;
-
 impl PutWorkspaceRequest {
-    fn check(self) -> Result<NewName, PutError> {
-        let name = self.name.map(|name| KeyName::parse(&name)).transpose()?;
-        if self.organization_id.is_some() {
-            return Err(PutError::UnknownOrganization);
-        }
-        Ok(name.map(|name| name.map(|name| name.as_str().to_owned())))
+    fn check(self) -> Result<PutWorkspace, PutError> {
+        let name = name::check_text(self.name)?;
+        let organization = self.organization_id.map(|id| id.map(|id| id.parse()).transpose()).transpose()?;
+        Ok(PutWorkspace { name, organization })
     }
 }
 
@@ -152,11 +135,11 @@ pub(crate) struct WorkspaceList {
 pub(crate) async fn put(
     State(api): State<Shared>,
     Allowed(permit): Allowed<ManageWorkspaces>,
-    WorkspaceAt(id): WorkspaceAt,
+    IdAt(id): IdAt<WorkspaceId>,
     Body(request): Body<PutWorkspaceRequest>,
 ) -> Result<Json<WorkspaceAnswer>, Problem> {
-    let name = request.check()?;
-    let workspace = api.app.workspaces.put(&permit, id, name).await.map_err(PutError::Store)?;
+    let put = request.check()?;
+    let workspace = api.app.workspaces.put(&permit, id, put).await.map_err(PutError::Put)?;
     Ok(Json(WorkspaceAnswer { workspace: workspace.into() }))
 }
 
@@ -173,7 +156,7 @@ pub(crate) async fn put(
 pub(crate) async fn get(
     State(api): State<Shared>,
     Allowed(permit): Allowed<ManageWorkspaces>,
-    WorkspaceAt(id): WorkspaceAt,
+    IdAt(id): IdAt<WorkspaceId>,
 ) -> Result<Json<WorkspaceAnswer>, Problem> {
     let workspace = api.app.workspaces.get(&permit, &id).await?;
     Ok(Json(WorkspaceAnswer { workspace: workspace.into() }))
@@ -214,7 +197,7 @@ pub(crate) async fn list(
 pub(crate) async fn delete(
     State(api): State<Shared>,
     Allowed(permit): Allowed<ManageWorkspaces>,
-    WorkspaceAt(id): WorkspaceAt,
+    IdAt(id): IdAt<WorkspaceId>,
 ) -> Result<Json<Success>, Problem> {
     api.app.workspaces.delete(&permit, &id).await?;
     Ok(Json(Success::DONE))

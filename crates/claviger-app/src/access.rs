@@ -12,7 +12,7 @@ use claviger_core::{Action, Clock, Owner, Role, Timestamp, TokenId, WorkspaceId}
 use claviger_seal::{MalformedToken, PresentedToken, TokenHash};
 use claviger_store::{Store, StoreError, TokenRecord};
 
-use crate::live::Live;
+use crate::live::{Live, Weight};
 
 /// A token that was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +117,8 @@ right!(/** To see the catalogue. */ ReadCatalogue, ReadCatalogue, ());
 right!(/** To see an owner's keys, masked. */ ListKeys, ListKeys, Owner);
 right!(/** To add, change and delete an owner's keys. */ ManageKeys, ManageKeys, Owner);
 right!(/** To make, change, see and delete workspaces. */ ManageWorkspaces, ManageWorkspaces, ());
+right!(/** To make, change, see and delete organizations. */ ManageOrganizations, ManageOrganizations, ());
+right!(/** To be handed a workspace's keys in plain text. */ ResolveKeys, ResolveKeys, WorkspaceId);
 right!(/** To make, see and delete tokens. */ ManageTokens, ManageTokens, TokenReach);
 
 /// Which tokens a permit is good for.
@@ -177,14 +179,29 @@ impl Principal {
         }
     }
 
-    /// Asks for a right on an owner.
+    /// Asks for a right on an owner. What the table says of a right is of workspaces; organizations and the platform
+    /// have rows of their own.
     pub fn permit_on<R: Right<On = Owner>>(&self, owner: Owner, actor: Option<&str>) -> Result<Permit<R>, Forbidden> {
-        let permitted = match (self.reach(R::ACTION)?, &owner) {
-            (Reach::Everywhere, Owner::Workspace(_)) => true,
+        let action = match owner {
+            Owner::Workspace(_) => R::ACTION,
+            Owner::Organization(_) => Action::ManageOrganizationKeys,
+            Owner::Platform => Action::ManagePlatformKeys,
+        };
+        let permitted = match (self.reach(action)?, &owner) {
+            (Reach::Everywhere, _) => true,
             (Reach::Workspace(own), Owner::Workspace(asked)) => own == asked,
-            (_, Owner::Organization(_) | Owner::Platform) => false,
+            (Reach::Workspace(_), Owner::Organization(_) | Owner::Platform) => false,
         };
         if permitted { Ok(Permit::new(self, actor, owner)) } else { Err(Forbidden { role: self.role }) }
+    }
+
+    /// Asks to be handed a workspace's keys in plain text, which takes a token with `reveal`.
+    pub fn permit_resolve(&self, workspace: WorkspaceId) -> Result<Permit<ResolveKeys>, Forbidden> {
+        let reaches = match self.reach(Action::ResolveKeys)? {
+            Reach::Everywhere => true,
+            Reach::Workspace(own) => *own == workspace,
+        };
+        if reaches && self.reveal { Ok(Permit::new(self, None, workspace)) } else { Err(Forbidden { role: self.role }) }
     }
 
     /// Asks for the right to manage tokens, as far as the principal reaches.
@@ -231,14 +248,14 @@ pub struct Access {
 }
 
 #[derive(Debug)]
-struct KnownToken {
+pub(crate) struct KnownToken {
     hash: TokenHash,
     principal: Principal,
 }
 
 impl Access {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, capacity: usize) -> Self {
-        Self { store, clock, root: OnceLock::new(), tokens: Live::new(capacity) }
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, tokens: Live<TokenId, Option<KnownToken>>) -> Self {
+        Self { store, clock, root: OnceLock::new(), tokens }
     }
 
     /// Lets the root token in. Only the first one counts.
@@ -261,9 +278,9 @@ impl Access {
             Err(MalformedToken::Foreign | MalformedToken::Damaged) => return Err(AuthenticateError::Malformed),
         };
         if let Some(slot) = self.tokens.slot_if_any(presented.id())
-            && let Some(kept) = slot.kept().as_deref()
+            && let Some(kept) = self.tokens.kept(&slot)
         {
-            return self.prove(&presented, kept.as_ref());
+            return self.prove(&presented, Option::as_ref(&kept));
         }
         if self.is_root(text) {
             return Ok(Principal::operator());
@@ -275,15 +292,15 @@ impl Access {
     async fn authenticate_from_store(&self, presented: PresentedToken<'_>) -> Result<Principal, AuthenticateError> {
         let id: TokenId = presented.id().parse().map_err(|_| AuthenticateError::Malformed)?;
         let slot = self.tokens.slot(&id);
-        let read = slot.read(async || {
-            Ok::<_, StoreError>(self.store.token(id.as_str()).await?.map(|record| KnownToken::of(&record)))
+        let read = self.tokens.obtain(&id, &slot, async || {
+            Ok(self.store.token(id.as_str()).await?.map(|record| KnownToken::of(&record)))
         });
         let known = read.await?;
         if known.is_none() {
             // Tokens that do not exist must not push those that do out of memory.
             self.tokens.remove(&id);
         }
-        self.prove(&presented, known.as_ref().as_ref())
+        self.prove(&presented, Option::as_ref(&known))
     }
 
     fn prove(
@@ -313,10 +330,16 @@ impl Access {
         });
     }
 
-    /// Forgets every token, and keeps what is read from now on only if changes by other processes are heard of.
-    pub(crate) fn forget_all(&self, hearing: bool) {
-        self.tokens.set_hearing(hearing);
+    /// Forgets every token.
+    pub(crate) fn forget_all(&self) {
         self.tokens.forget_where(|_, _| true);
+    }
+}
+
+impl Weight for Option<KnownToken> {
+    /// The slot and the cache's own entry, twice the id, and the record with its workspace.
+    fn bytes(&self) -> u64 {
+        600
     }
 }
 

@@ -1,12 +1,14 @@
 //! What follows from a change: whatever is kept of it in memory goes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_core::Owner;
 use claviger_store::{Change, ChangeSink};
 
 use crate::access::Access;
 use crate::keyring::Keyring;
+use crate::trust::Trust;
 
 /// Drops what changes make untrue. Hears of this process's changes from the use cases, before they answer, and of other
 /// processes' from the store.
@@ -14,6 +16,7 @@ use crate::keyring::Keyring;
 pub(crate) struct Feed {
     pub(crate) access: Arc<Access>,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) trust: Arc<Trust>,
 }
 
 impl ChangeSink for Feed {
@@ -25,20 +28,19 @@ impl ChangeSink for Feed {
                 self.keyring.forget_owner(&Owner::Workspace(workspace.clone()));
                 self.access.forget_workspace(workspace);
             }
-            // Told by who watches the database: it is heard of from here on.
-            Change::Everything => self.forget_all(true),
+            Change::Organization(organization) => self.keyring.forget_organization(organization),
+            Change::Everything => {
+                self.keyring.forget_all();
+                self.access.forget_all();
+            }
         }
     }
-}
 
-impl Feed {
-    /// Changes by other processes are not heard of any more: nothing that is kept can be trusted.
-    pub(crate) fn lost(&self) {
-        self.forget_all(false);
+    fn now(&self) -> Duration {
+        self.trust.now()
     }
 
-    fn forget_all(&self, hearing: bool) {
-        self.keyring.forget_all(hearing);
-        self.access.forget_all(hearing);
+    fn heard(&self, until: Duration) {
+        self.trust.heard(until);
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use claviger_core::owner::PoolId;
 use claviger_core::pool::POOL_CAPACITY;
-use claviger_core::{Clock, KeyId, KeyName, KeySecret, Owner, ProviderId};
+use claviger_core::{Clock, KeyId, KeyName, KeySecret, KeyStatus, Owner, ProviderId};
 use claviger_seal::{DataKey, Fingerprint, KeyPlace, MasterKey, OpenError, SealError};
 use claviger_store::{
     AddKeyError as StoreAddKeyError, Change, ChangeKeyError as StoreChangeKeyError, ChangeSink, DataKeyUse, KeyChange,
@@ -16,7 +16,7 @@ use claviger_store::{
 
 use crate::access::{ListKeys, ManageKeys, Permit};
 use crate::feed::Feed;
-use crate::keyring::Keyring;
+use crate::keyring::{GivenKey, Keyring};
 
 /// How often an add or a replacement begins again because the owner's data key changed under it. It changes once in an
 /// owner's life, so a second try is the last one needed.
@@ -26,8 +26,8 @@ const TRIES: usize = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum ListKeysError {
     /// The owner does not exist.
-    #[error("the workspace does not exist")]
-    NoOwner,
+    #[error("{0} does not exist")]
+    NoOwner(Owner),
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -37,8 +37,8 @@ pub enum ListKeysError {
 #[derive(Debug, thiserror::Error)]
 pub enum PutKeyError {
     /// The owner does not exist.
-    #[error("the workspace does not exist")]
-    NoOwner,
+    #[error("{0} does not exist")]
+    NoOwner(Owner),
     /// The pool has no such key.
     #[error("there is no such key")]
     NoKey,
@@ -48,6 +48,9 @@ pub enum PutKeyError {
     /// The pool has this secret.
     #[error("this key is stored already")]
     Duplicate(KeyId),
+    /// The key is given by a setting, and can be changed only there.
+    #[error("this key is given by the setting {0}; change it there")]
+    Given(String),
     /// The owner's data key does not open, so nothing can be sealed for this owner.
     #[error("the owner's data key does not open")]
     Unreadable(#[source] OpenError),
@@ -63,11 +66,14 @@ pub enum PutKeyError {
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeKeyError {
     /// The owner does not exist.
-    #[error("the workspace does not exist")]
-    NoOwner,
+    #[error("{0} does not exist")]
+    NoOwner(Owner),
     /// There is no such key.
     #[error("there is no such key")]
     NoKey,
+    /// The key is given by a setting, and can be changed only there.
+    #[error("this key is given by the setting {0}; change it there")]
+    Given(String),
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -100,31 +106,87 @@ impl Keys {
         let owner = permit.on();
         let mut keys = self.store.keys(owner).await?;
         if keys.is_empty() && !self.exists(owner).await? {
-            return Err(ListKeysError::NoOwner);
+            return Err(ListKeysError::NoOwner(owner.clone()));
         }
         for key in &mut keys {
             let pool = PoolId { owner: owner.clone(), provider: key.provider.clone() };
             // The database hears of uses every few seconds only.
             key.last_used_at = key.last_used_at.max(self.keyring.last_used_at(&pool, &key.id));
         }
+        if *owner == Owner::Platform {
+            self.list_given(&mut keys);
+        }
         Ok(keys)
+    }
+
+    /// The given keys, each after the stored ones of its provider.
+    fn list_given(&self, keys: &mut Vec<KeyRecord>) {
+        let platform = &self.keyring.platform;
+        for (provider, key) in platform.all() {
+            let pool = PoolId { owner: Owner::Platform, provider: provider.clone() };
+            keys.push(KeyRecord {
+                id: key.id.clone(),
+                provider: provider.clone(),
+                name: KeyName::parse(&key.setting).unwrap_or_default(),
+                masked: key.masked.clone(),
+                enabled: true,
+                status: KeyStatus::Active,
+                created_by: Some("settings".to_owned()),
+                created_at: platform.since,
+                updated_at: platform.since,
+                last_used_at: self.keyring.last_used_at(&pool, &key.id),
+            });
+        }
+        // Stable: stored keys stay in their order, and before the given ones.
+        keys.sort_by(|one, other| one.provider.cmp(&other.provider));
+    }
+
+    /// The given key of this id, if this is the platform's pool or list.
+    fn given(&self, owner: &Owner, id: &KeyId) -> Option<&GivenKey> {
+        let mut given = self.keyring.platform.all().map(|(_, key)| key).filter(|_| *owner == Owner::Platform);
+        given.find(|key| key.id == *id)
+    }
+
+    /// The providers for which a workspace uses its organization's keys: those of which it has no key itself, and its
+    /// organization lends at least one that is switched on.
+    pub async fn inherited(&self, permit: &Permit<ListKeys>) -> Result<Vec<ProviderId>, ListKeysError> {
+        let no_owner = || ListKeysError::NoOwner(permit.on().clone());
+        let Owner::Workspace(workspace) = permit.on() else {
+            return Err(no_owner());
+        };
+        let workspace = self.store.workspace(workspace).await?.ok_or_else(no_owner)?;
+        let Some(id) = workspace.organization_id else {
+            return Ok(Vec::new());
+        };
+        if !self.store.organization(&id).await?.is_some_and(|organization| organization.keys_enabled) {
+            return Ok(Vec::new());
+        }
+        let own = self.store.keys(permit.on()).await?;
+        let lent = self.store.keys(&Owner::Organization(id)).await?.into_iter().filter(|key| key.enabled);
+        let mut providers: Vec<_> = lent.map(|key| key.provider).collect();
+        providers.dedup();
+        providers.retain(|provider| own.iter().all(|key| key.provider != *provider));
+        Ok(providers)
     }
 
     /// Adds a key at the end of its pool.
     pub async fn add(&self, permit: &Permit<ManageKeys>, put: PutKey) -> Result<KeyRecord, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
-        settle(|| self.try_add(&pool, permit.actor(), &put)).await
+        settle(&pool.owner, || self.try_add(&pool, permit.actor(), &put)).await
     }
 
     async fn try_add(&self, pool: &PoolId, actor: Option<&str>, put: &PutKey) -> Result<KeyRecord, AddFailure> {
         let record = self.store.pool(pool).await.map_err(PutKeyError::Store)?;
-        if !record.owner_exists {
-            return Err(PutKeyError::NoOwner.into());
+        if record.owner.is_none() {
+            return Err(PutKeyError::NoOwner(pool.owner.clone()).into());
         }
         let stored = self.stored_data_key(pool, &record)?;
         let fingerprint = stored.as_ref().map(|key| key.fingerprint(&put.provider, &put.secret));
         if let Some(fingerprint) = fingerprint {
             refuse_duplicate(&record, fingerprint, None)?;
+        }
+        if pool.owner == Owner::Platform {
+            self.refuse_beside_given(&record, put)?;
         }
         if record.keys.len() >= POOL_CAPACITY {
             return Err(PutKeyError::LimitReached.into());
@@ -156,6 +218,18 @@ impl Keys {
         Ok(added)
     }
 
+    /// The given keys of a provider are part of the platform's pool: its ten places and its secrets count them.
+    fn refuse_beside_given(&self, record: &PoolRecord, put: &PutKey) -> Result<(), PutKeyError> {
+        let platform = &self.keyring.platform;
+        if let Some(twin) = platform.twin(&put.provider, &put.secret) {
+            return Err(PutKeyError::Duplicate(twin.id.clone()));
+        }
+        if record.keys.len() + platform.of(&put.provider).count() >= POOL_CAPACITY {
+            return Err(PutKeyError::LimitReached);
+        }
+        Ok(())
+    }
+
     /// Replaces a key's secret, and its name where one is given. Its place in the rotation stays.
     pub async fn replace(
         &self,
@@ -164,13 +238,16 @@ impl Keys {
         put: PutKey,
     ) -> Result<KeyRecord, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
-        settle(|| self.try_replace(&pool, id, &put)).await
+        settle(&pool.owner, || self.try_replace(&pool, id, &put)).await
     }
 
     async fn try_replace(&self, pool: &PoolId, id: &KeyId, put: &PutKey) -> Result<KeyRecord, AddFailure> {
         let record = self.store.pool(pool).await.map_err(PutKeyError::Store)?;
-        if !record.owner_exists {
-            return Err(PutKeyError::NoOwner.into());
+        if record.owner.is_none() {
+            return Err(PutKeyError::NoOwner(pool.owner.clone()).into());
+        }
+        if let Some(given) = self.given(&pool.owner, id) {
+            return Err(PutKeyError::Given(given.setting.clone()).into());
         }
         if !record.keys.iter().any(|key| key.id == *id) {
             return Err(PutKeyError::NoKey.into());
@@ -212,7 +289,7 @@ impl Keys {
                 self.feed.changed(&Change::Pool(PoolId { owner: owner.clone(), provider: key.provider.clone() }));
                 Ok(key)
             }
-            Err(StoreChangeKeyError::NoKey) => Err(self.nothing_there(owner).await),
+            Err(StoreChangeKeyError::NoKey) => Err(self.nothing_there(owner, Some(id)).await),
             Err(StoreChangeKeyError::Store(error)) => Err(error.into()),
         }
     }
@@ -226,28 +303,31 @@ impl Keys {
     ) -> Result<(), ChangeKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: provider.clone() };
         let deleted = self.store.delete_key(&pool, id).await?;
-        self.after_delete(pool, deleted).await
+        self.after_delete(pool, Some(id), deleted).await
     }
 
     /// Deletes every key of a provider.
     pub async fn delete_all(&self, permit: &Permit<ManageKeys>, provider: &ProviderId) -> Result<(), ChangeKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: provider.clone() };
         let deleted = self.store.delete_keys(&pool).await? > 0;
-        self.after_delete(pool, deleted).await
+        self.after_delete(pool, None, deleted).await
     }
 
-    async fn after_delete(&self, pool: PoolId, deleted: bool) -> Result<(), ChangeKeyError> {
+    async fn after_delete(&self, pool: PoolId, id: Option<&KeyId>, deleted: bool) -> Result<(), ChangeKeyError> {
         if !deleted {
-            return Err(self.nothing_there(&pool.owner).await);
+            return Err(self.nothing_there(&pool.owner, id).await);
         }
         self.feed.changed(&Change::Pool(pool));
         Ok(())
     }
 
-    async fn nothing_there(&self, owner: &Owner) -> ChangeKeyError {
+    async fn nothing_there(&self, owner: &Owner, id: Option<&KeyId>) -> ChangeKeyError {
+        if let Some(given) = id.and_then(|id| self.given(owner, id)) {
+            return ChangeKeyError::Given(given.setting.clone());
+        }
         match self.exists(owner).await {
             Ok(true) => ChangeKeyError::NoKey,
-            Ok(false) => ChangeKeyError::NoOwner,
+            Ok(false) => ChangeKeyError::NoOwner(owner.clone()),
             Err(error) => error.into(),
         }
     }
@@ -255,7 +335,7 @@ impl Keys {
     async fn exists(&self, owner: &Owner) -> Result<bool, StoreError> {
         match owner {
             Owner::Workspace(id) => Ok(self.store.workspace(id).await?.is_some()),
-            Owner::Organization(_) => Ok(false),
+            Owner::Organization(id) => Ok(self.store.organization(id).await?.is_some()),
             Owner::Platform => Ok(true),
         }
     }
@@ -271,6 +351,8 @@ impl Keys {
 enum AddFailure {
     /// Begin again.
     DataKeyChanged,
+    /// The owner was there, and is gone.
+    NoOwner,
     Put(PutKeyError),
 }
 
@@ -285,7 +367,7 @@ impl From<StoreAddKeyError> for AddFailure {
         match error {
             StoreAddKeyError::PoolFull => Self::Put(PutKeyError::LimitReached),
             StoreAddKeyError::Duplicate(id) => Self::Put(PutKeyError::Duplicate(id)),
-            StoreAddKeyError::NoOwner => Self::Put(PutKeyError::NoOwner),
+            StoreAddKeyError::NoOwner => Self::NoOwner,
             StoreAddKeyError::DataKeyChanged => Self::DataKeyChanged,
             StoreAddKeyError::Store(error) => Self::Put(error.into()),
         }
@@ -312,13 +394,14 @@ fn refuse_duplicate(record: &PoolRecord, fingerprint: Fingerprint, besides: Opti
 }
 
 /// Tries again where the owner's data key changed meanwhile.
-async fn settle<F>(put: impl Fn() -> F) -> Result<KeyRecord, PutKeyError>
+async fn settle<F>(owner: &Owner, put: impl Fn() -> F) -> Result<KeyRecord, PutKeyError>
 where
     F: Future<Output = Result<KeyRecord, AddFailure>>,
 {
     for _ in 0..TRIES {
         match put().await {
             Err(AddFailure::DataKeyChanged) => {}
+            Err(AddFailure::NoOwner) => return Err(PutKeyError::NoOwner(owner.clone())),
             Err(AddFailure::Put(error)) => return Err(error),
             Ok(key) => return Ok(key),
         }

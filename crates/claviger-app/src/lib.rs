@@ -1,28 +1,40 @@
 //! Claviger's use cases: the only place where the store and the seals meet.
 
 pub mod access;
+pub mod coordination;
+pub mod copy;
 mod feed;
 pub mod keyring;
 pub mod keys;
 mod live;
+pub mod organizations;
 mod start;
 pub mod tokens;
+mod trust;
 pub mod workspaces;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_core::{Catalogue, Clock};
 use claviger_seal::{MasterKey, NewToken, TokenHash};
 use claviger_store::ChangeSink;
 
-pub use claviger_store::{KeyRecord, KeyReplacement, Page, Store, StoreError, TokenRecord, Workspace};
-pub use start::StartError;
+pub use claviger_store::{
+    Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PutWorkspaceError, Store, StoreError, TokenRecord,
+    Workspace,
+};
+pub use live::Capacity;
+pub use start::{StartError, prove};
 
 use access::Access;
 use feed::Feed;
-use keyring::Keyring;
+use keyring::{Keyring, PlatformKey, PlatformKeys, Rotation};
 use keys::Keys;
+use live::Live;
+use organizations::Organizations;
 use tokens::Tokens;
+use trust::Trust;
 use workspaces::Workspaces;
 
 /// What Claviger is made of.
@@ -36,8 +48,34 @@ pub struct Parts {
     pub catalogue: Catalogue,
     /// Where "now" comes from.
     pub clock: Arc<dyn Clock>,
-    /// How many pools and how many tokens are kept in memory at most.
-    pub cache_entries: usize,
+    /// The operator's keys that are given from outside.
+    pub platform_keys: Vec<PlatformKey>,
+    /// How pools rotate, and who lends.
+    pub rotation: Rotation,
+    /// What is kept in memory.
+    pub cache: Cache,
+}
+
+/// What is kept in memory at most, and for how long beyond the last proof that it is true.
+#[derive(Clone, Copy, Debug)]
+pub struct Cache {
+    /// How many pools, and how many tokens.
+    pub entries: usize,
+    /// How many bytes pools and tokens may take together, about.
+    pub bytes: u64,
+    /// How long what is in memory may still be used while changes are not heard of and the database cannot be reached.
+    pub stale_grace: Duration,
+}
+
+impl Cache {
+    /// Tokens are small: a quarter is theirs.
+    fn of_tokens(self) -> Capacity {
+        Capacity { entries: self.entries, bytes: self.bytes / 4 }
+    }
+
+    fn of_pools(self) -> Capacity {
+        Capacity { entries: self.entries, bytes: self.bytes - self.bytes / 4 }
+    }
 }
 
 /// The use cases, put together.
@@ -53,6 +91,8 @@ pub struct App {
     pub tokens: Tokens,
     /// Workspaces.
     pub workspaces: Workspaces,
+    /// Organizations.
+    pub organizations: Organizations,
     /// The providers.
     pub catalogue: Catalogue,
     store: Arc<dyn Store>,
@@ -62,14 +102,22 @@ pub struct App {
 impl App {
     /// Proves the master key and puts everything together. There is no root token yet.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, master, catalogue, clock, cache_entries } = parts;
-        start::prove(&*store, &master).await?;
+        let Parts { store, master, catalogue, clock, platform_keys, rotation, cache } = parts;
+        start::prove_or_put(&*store, &master).await?;
         let master = Arc::new(master);
-        let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), cache_entries));
-        let keyring =
-            Keyring::new(Arc::clone(&store), Arc::clone(&master), Arc::clone(&clock), &catalogue, cache_entries);
-        let keyring = Arc::new(keyring);
-        let feed = Arc::new(Feed { access: Arc::clone(&access), keyring: Arc::clone(&keyring) });
+        let trust = Arc::new(Trust::new(Arc::clone(&clock), cache.stale_grace));
+        let tokens = Live::new(cache.of_tokens(), Arc::clone(&trust));
+        let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), tokens));
+        let platform = PlatformKeys::new(&master, platform_keys, clock.now())?;
+        let keyring = Arc::new(Keyring::new(
+            Arc::clone(&store),
+            Arc::clone(&master),
+            Arc::clone(&clock),
+            &catalogue,
+            (platform, rotation),
+            Live::new(cache.of_pools(), Arc::clone(&trust)),
+        ));
+        let feed = Arc::new(Feed { access: Arc::clone(&access), keyring: Arc::clone(&keyring), trust });
         let keys = Keys {
             store: Arc::clone(&store),
             master,
@@ -78,8 +126,9 @@ impl App {
             feed: Arc::clone(&feed),
         };
         let tokens = Tokens { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
-        let workspaces = Workspaces { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
-        Ok(Self { access, keyring, keys, tokens, workspaces, catalogue, store, feed })
+        let workspaces = Workspaces { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
+        let organizations = Organizations { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
+        Ok(Self { access, keyring, keys, tokens, workspaces, organizations, catalogue, store, feed })
     }
 
     /// Lets a root token in: the one given from outside, or the one whose hash is stored, or else a new one, which comes
@@ -95,13 +144,12 @@ impl App {
         self.store.ping().await
     }
 
-    /// Hears of changes that other processes make to the database, as long as the future is polled. Nothing that is in
-    /// memory can be trusted once it ends, so all of it is dropped, and nothing is kept until it hears again.
+    /// Hears of changes that other processes make to the database, as long as the future is polled. What is in memory is
+    /// trusted for three seconds after the last proof that it hears; then every request asks the database.
     pub async fn watch(&self) -> StoreError {
+        self.feed.trust.begin();
         let sink: Arc<dyn ChangeSink> = Arc::clone(&self.feed) as _;
-        let error = self.store.watch(sink).await;
-        self.feed.lost();
-        error
+        self.store.watch(sink).await
     }
 
     /// Writes what is in memory only, and lets go of the database.

@@ -1,23 +1,62 @@
-//! What is kept of the database in memory, and never after it changed there.
+//! What is kept of the database in memory, and never used after it changed there.
 
 use std::convert::Infallible;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use claviger_store::StoreError;
 use foldhash::fast::RandomState;
 use parking_lot::Mutex;
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{Equivalent, UnitWeighter};
+use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction};
+use quick_cache::{Equivalent, Weighter};
+
+use crate::trust::Trust;
+
+/// How much may be kept in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// How many things.
+    pub entries: usize,
+    /// How many bytes they may take together, about.
+    pub bytes: u64,
+}
+
+/// What can say how many bytes it takes in memory, about.
+pub(crate) trait Weight {
+    fn bytes(&self) -> u64;
+}
 
 /// A bounded number of slots, each for one thing of the database. Slots are spread over shards, each with a lock of its
 /// own that is held for a look-up; what a slot keeps is read without any.
 pub(crate) struct Live<K, T, C = ()> {
-    /// Whether changes by other processes are heard of. While they are not, nothing that is read is kept.
-    hearing: Arc<AtomicBool>,
-    slots: Cache<K, Arc<Slot<T, C>>, UnitWeighter, RandomState>,
+    trust: Arc<Trust>,
+    slots: Cache<K, Held<T, C>, Weigh, RandomState>,
+    /// What a slot weighs at least, so that there are never more than so many.
+    least: u64,
+}
+
+/// A slot in its place, with what it counts for there: bytes, but never less than its share of the number of slots.
+struct Held<T, C> {
+    slot: Arc<Slot<T, C>>,
+    weight: u64,
+}
+
+impl<T, C> Clone for Held<T, C> {
+    fn clone(&self) -> Self {
+        Self { slot: Arc::clone(&self.slot), weight: self.weight }
+    }
+}
+
+#[derive(Clone)]
+struct Weigh;
+
+impl<K, T, C> Weighter<K, Held<T, C>> for Weigh {
+    fn weight(&self, _key: &K, held: &Held<T, C>) -> u64 {
+        held.weight
+    }
 }
 
 /// One thing of the database, as it was read last, or nothing; and beside it a companion that outlives the readings.
@@ -27,22 +66,37 @@ pub(crate) struct Live<K, T, C = ()> {
 pub(crate) struct Slot<T, C = ()> {
     /// Outlives the readings, for as long as the slot is among the bounded number.
     pub(crate) companion: C,
-    hearing: Arc<AtomicBool>,
     kept: ArcSwapOption<T>,
-    age: Mutex<u64>,
+    state: Mutex<State<T>>,
     /// Held by the one reader that asks the database; the others wait for what it brings.
     reading: tokio::sync::Mutex<()>,
 }
 
+struct State<T> {
+    age: u64,
+    /// How many readings were begun.
+    begun: u64,
+    /// The last reading that ended, by its number, and what it brought.
+    ended: Option<(u64, Result<Arc<T>, Arc<str>>)>,
+}
+
+/// The reading that this request waited for failed.
+#[derive(Debug, thiserror::Error)]
+#[error("another request's reading failed: {0}")]
+struct ReadingFailed(Arc<str>);
+
 impl<K, T, C> Live<K, T, C>
 where
     K: Hash + Eq + Clone,
+    T: Weight,
     C: Default,
 {
-    pub(crate) fn new(capacity: usize) -> Self {
-        let weight = capacity as u64;
-        let slots = Cache::with(capacity, weight, UnitWeighter, RandomState::default(), DefaultLifecycle::default());
-        Self { hearing: Arc::new(AtomicBool::new(true)), slots }
+    pub(crate) fn new(capacity: Capacity, trust: Arc<Trust>) -> Self {
+        let entries = capacity.entries.max(1);
+        let bytes = capacity.bytes.max(1);
+        let least = bytes.div_ceil(entries as u64);
+        let slots = Cache::with(entries, bytes, Weigh, RandomState::default(), DefaultLifecycle::default());
+        Self { trust, slots, least }
     }
 
     /// The slot, if there is one.
@@ -50,18 +104,19 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.slots.get(key)
+        self.slots.get(key).map(|held| held.slot)
     }
 
     /// The slot, made where there is none.
     pub(crate) fn slot(&self, key: &K) -> Arc<Slot<T, C>> {
-        if let Some(slot) = self.slots.get(key) {
-            return slot;
+        if let Some(held) = self.slots.get(key) {
+            return held.slot;
         }
-        let made =
-            self.slots.get_or_insert_with(key, || Ok::<_, Infallible>(Arc::new(Slot::new(Arc::clone(&self.hearing)))));
+        let made = self
+            .slots
+            .get_or_insert_with(key, || Ok::<_, Infallible>(Held { slot: Arc::new(Slot::new()), weight: self.least }));
         match made {
-            Ok(slot) => slot,
+            Ok(held) => held.slot,
         }
     }
 
@@ -73,34 +128,87 @@ where
         self.slots.remove(key);
     }
 
+    /// What the slot keeps, if that is true.
+    pub(crate) fn kept(&self, slot: &Slot<T, C>) -> Option<Arc<T>> {
+        let kept = slot.kept.load_full()?;
+        self.trust.holds().then_some(kept)
+    }
+
+    /// What the slot is for: as it is kept, if that is true, or else as `read` brings it from the database. Where the
+    /// database cannot be reached, it is what is kept all the same, if the operator allows that for a while.
+    pub(crate) async fn obtain(
+        &self,
+        key: &K,
+        slot: &Arc<Slot<T, C>>,
+        read: impl AsyncFnOnce() -> Result<T, StoreError>,
+    ) -> Result<Arc<T>, StoreError> {
+        if self.trust.is_unreachable()
+            && let Some(stale) = self.stale(slot)
+        {
+            return Ok(stale);
+        }
+        match slot.read(&self.trust, read).await {
+            Ok(brought) => {
+                self.weigh(key, slot, brought.bytes());
+                Ok(brought)
+            }
+            Err(error @ StoreError::Unavailable(_)) => {
+                self.trust.unreachable();
+                self.stale(slot).ok_or(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether what is kept is true.
+    pub(crate) fn trusted(&self) -> bool {
+        self.trust.holds()
+    }
+
+    fn stale(&self, slot: &Slot<T, C>) -> Option<Arc<T>> {
+        slot.kept.load_full().filter(|_| self.trust.in_grace())
+    }
+
+    /// Counts the slot for what it keeps now, unless its place was taken by another one.
+    fn weigh(&self, key: &K, slot: &Arc<Slot<T, C>>, bytes: u64) {
+        let weight = bytes.max(self.least);
+        // No waiting: who makes a slot of this name at the moment makes another one.
+        let _ = self.slots.entry(key, Some(Duration::ZERO), |_, held| {
+            if Arc::ptr_eq(&held.slot, slot) {
+                held.weight = weight;
+            }
+            EntryAction::Retain(())
+        });
+    }
+
     /// Forgets what was read, of one thing.
     pub(crate) fn forget<Q>(&self, key: &Q)
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        if let Some(slot) = self.slots.get(key) {
-            slot.forget();
+        if let Some(held) = self.slots.get(key) {
+            held.slot.forget();
         }
     }
 
     /// Forgets what was read, of everything for which `which` says so. A slot that is being read for the first time
     /// counts as unknown.
     pub(crate) fn forget_where(&self, which: impl Fn(&K, Option<&T>) -> bool) {
-        for (key, slot) in self.slots.iter() {
-            if which(&key, slot.kept.load().as_deref()) {
-                slot.forget();
+        for (key, held) in self.slots.iter() {
+            if which(&key, held.slot.kept.load().as_deref()) {
+                held.slot.forget();
             }
         }
-    }
-
-    /// Says whether changes by other processes are heard of.
-    pub(crate) fn set_hearing(&self, hearing: bool) {
-        self.hearing.store(hearing, Ordering::SeqCst);
     }
 
     /// How many slots there are.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// How many bytes they count for.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.slots.weight()
     }
 }
 
@@ -111,92 +219,65 @@ impl<K, T, C> fmt::Debug for Live<K, T, C> {
 }
 
 impl<T, C: Default> Slot<T, C> {
-    fn new(hearing: Arc<AtomicBool>) -> Self {
+    fn new() -> Self {
         Self {
             companion: C::default(),
-            hearing,
             kept: ArcSwapOption::empty(),
-            age: Mutex::new(0),
+            state: Mutex::new(State { age: 0, begun: 0, ended: None }),
             reading: tokio::sync::Mutex::new(()),
         }
     }
 }
 
 impl<T, C> Slot<T, C> {
-    /// What was read last, if it is still true.
-    pub(crate) fn kept(&self) -> arc_swap::Guard<Option<Arc<T>>> {
-        self.kept.load()
-    }
-
-    /// Reads what the slot is for, one reader at a time. A reader that waited takes what the other one brought.
-    pub(crate) async fn read<E>(&self, read: impl AsyncFnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+    /// Reads what the slot is for, one reader at a time. A reader that waited takes what another one brought, if that
+    /// one began after it came, or if what is kept is true: so nobody gets what was untrue when it asked, and a database
+    /// that does not answer keeps nobody waiting for longer than two readings take.
+    async fn read(
+        &self,
+        trust: &Trust,
+        read: impl AsyncFnOnce() -> Result<T, StoreError>,
+    ) -> Result<Arc<T>, StoreError> {
+        let seen = self.state.lock().begun;
         let _turn = self.reading.lock().await;
-        if let Some(kept) = self.kept.load_full() {
+        if let Some(kept) = self.kept.load_full()
+            && trust.holds()
+        {
             return Ok(kept);
         }
-        let age = *self.age.lock();
-        let brought = Arc::new(read().await?);
-        let now = self.age.lock();
-        if *now == age && self.hearing.load(Ordering::SeqCst) {
-            self.kept.store(Some(Arc::clone(&brought)));
+        let (age, number) = {
+            let mut state = self.state.lock();
+            match &state.ended {
+                Some((number, Ok(brought))) if *number > seen => return Ok(Arc::clone(brought)),
+                Some((number, Err(why))) if *number > seen => {
+                    return Err(StoreError::Unavailable(Box::new(ReadingFailed(Arc::clone(why)))));
+                }
+                _ => {}
+            }
+            state.begun += 1;
+            (state.age, state.begun)
+        };
+        let brought = read().await.map(Arc::new);
+        let mut state = self.state.lock();
+        match &brought {
+            Ok(brought) if state.age == age => {
+                self.kept.store(Some(Arc::clone(brought)));
+                state.ended = Some((number, Ok(Arc::clone(brought))));
+            }
+            Ok(_) => {}
+            Err(error) => state.ended = Some((number, Err(error.to_string().into()))),
         }
-        drop(now);
-        Ok(brought)
+        brought
     }
 
     /// Forgets what was read, also by a reader that is still on its way.
-    pub(crate) fn forget(&self) {
-        let mut age = self.age.lock();
-        *age += 1;
+    fn forget(&self) {
+        let mut state = self.state.lock();
+        state.age += 1;
+        state.ended = None;
         self.kept.store(None);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn what_was_read_before_a_change_is_not_kept_after_it() {
-        let live: Live<u32, &str> = Live::new(10);
-        let slot = live.slot(&1);
-        let brought = slot
-            .read(async || {
-                live.forget(&1);
-                Ok::<_, Infallible>("old")
-            })
-            .await;
-        assert_eq!(brought.map(|text| *text), Ok("old"));
-        assert!(slot.kept().is_none());
-        let brought = slot.read(async || Ok::<_, Infallible>("new")).await;
-        assert_eq!(brought.map(|text| *text), Ok("new"));
-        assert!(slot.kept().is_some());
-    }
-
-    #[tokio::test]
-    async fn a_companion_outlives_forgetting() {
-        let live: Live<u32, &str, Mutex<u32>> = Live::new(10);
-        *live.slot(&1).companion.lock() = 7;
-        live.forget(&1);
-        assert_eq!(*live.slot(&1).companion.lock(), 7);
-    }
-
-    #[tokio::test]
-    async fn nothing_is_kept_while_changes_are_not_heard_of() {
-        let live: Live<u32, &str> = Live::new(10);
-        live.set_hearing(false);
-        live.slot(&1).read(async || Ok::<_, Infallible>("unsure")).await.unwrap();
-        assert!(live.slot(&1).kept().is_none());
-        live.set_hearing(true);
-        live.slot(&1).read(async || Ok::<_, Infallible>("sure")).await.unwrap();
-        assert!(live.slot(&1).kept().is_some());
-    }
-
-    #[tokio::test]
-    async fn a_failed_reading_keeps_nothing() {
-        let live: Live<u32, &str> = Live::new(10);
-        let slot = live.slot(&1);
-        assert_eq!(slot.read(async || Err::<&str, _>("gone")).await.unwrap_err(), "gone");
-        assert!(slot.kept().is_none());
-    }
-}
+mod tests;

@@ -29,15 +29,20 @@ pub enum StartError {
 }
 
 /// Proves the master key against the database's canary; an empty database gets one.
-pub(crate) async fn prove(store: &dyn Store, master: &MasterKey) -> Result<(), StartError> {
+pub(crate) async fn prove_or_put(store: &dyn Store, master: &MasterKey) -> Result<(), StartError> {
     let canary = match store.canary().await? {
         Some(canary) => canary,
         None => store.put_canary_if_absent(&master.seal_canary()?).await?,
     };
-    match master.prove(&canary) {
+    prove(master, &canary)
+}
+
+/// Proves the master key against a canary.
+pub fn prove(master: &MasterKey, canary: &[u8]) -> Result<(), StartError> {
+    match master.prove(canary) {
         Ok(()) => Ok(()),
         Err(OpenError::OtherKey) => {
-            let stored = MasterKey::id_of_canary(&canary).map_err(StartError::Canary)?;
+            let stored = MasterKey::id_of_canary(canary).map_err(StartError::Canary)?;
             Err(StartError::OtherMasterKey { stored, given: master.id() })
         }
         Err(error) => Err(StartError::Canary(error)),

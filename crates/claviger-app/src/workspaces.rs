@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use claviger_core::{Clock, WorkspaceId};
-use claviger_store::{Change, ChangeSink, Page, Store, StoreError, Workspace, WorkspaceChange};
+use claviger_core::{Clock, OrganizationId, WorkspaceId};
+use claviger_store::{Change, ChangeSink, Page, PutWorkspaceError, Store, StoreError, Workspace, WorkspaceChange};
 
 use crate::access::{ManageWorkspaces, Permit};
 use crate::feed::Feed;
@@ -19,6 +19,15 @@ pub enum WorkspaceError {
     Store(#[from] StoreError),
 }
 
+/// What to make of a workspace. An outer `None` leaves a field as it is, an inner one clears it.
+#[derive(Clone, Debug, Default)]
+pub struct PutWorkspace {
+    /// A name for people.
+    pub name: Option<Option<String>>,
+    /// The organization whose keys it inherits.
+    pub organization: Option<Option<OrganizationId>>,
+}
+
 /// The use cases around workspaces.
 #[derive(Debug)]
 pub struct Workspaces {
@@ -28,21 +37,24 @@ pub struct Workspaces {
 }
 
 impl Workspaces {
-    /// Makes a workspace, or changes its name where one is given (an inner `None` clears it).
+    /// Makes a workspace, or changes what is named of it.
     pub async fn put(
         &self,
         _permit: &Permit<ManageWorkspaces>,
         id: WorkspaceId,
-        name: Option<Option<String>>,
-    ) -> Result<Workspace, StoreError> {
+        put: PutWorkspace,
+    ) -> Result<Workspace, PutWorkspaceError> {
+        let PutWorkspace { name, organization } = put;
         // A product may do this at every login of a customer: what changes nothing writes nothing, and leaves what is in
         // memory alone.
         if let Some(same) = self.store.workspace(&id).await?
             && name.as_ref().is_none_or(|name| *name == same.name)
+            && organization.as_ref().is_none_or(|organization| *organization == same.organization_id)
         {
             return Ok(same);
         }
-        let workspace = self.store.put_workspace(&WorkspaceChange { id, name, at: self.clock.now() }).await?;
+        let change = WorkspaceChange { id, name, organization, at: self.clock.now() };
+        let workspace = self.store.put_workspace(&change).await?;
         self.feed.changed(&Change::Workspace(workspace.id.clone()));
         Ok(workspace)
     }

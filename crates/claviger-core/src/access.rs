@@ -61,15 +61,15 @@ impl Role {
                 Self::Admin => OwnWorkspace,
                 Self::Member | Self::Runtime => Nowhere,
             },
-            Action::ManageWorkspaces => match self {
+            Action::ManageWorkspaces | Action::ManageOrganizations | Action::ManageOrganizationKeys => match self {
                 Self::Root | Self::Service => Everywhere,
                 Self::Admin | Self::Member | Self::Runtime => Nowhere,
             },
-            Action::ManageServiceTokens => match self {
+            Action::ManageServiceTokens | Action::ManagePlatformKeys => match self {
                 Self::Root => Everywhere,
                 Self::Service | Self::Admin | Self::Member | Self::Runtime => Nowhere,
             },
-            Action::UseGateway => match self {
+            Action::UseGateway | Action::ResolveKeys => match self {
                 Self::Service => Everywhere,
                 Self::Runtime => OwnWorkspace,
                 Self::Root | Self::Admin | Self::Member => Nowhere,
@@ -138,8 +138,16 @@ pub enum Action {
     ManageServiceTokens,
     /// Make, change, see and delete workspaces.
     ManageWorkspaces,
+    /// Make, change, see and delete organizations.
+    ManageOrganizations,
+    /// See, add, change and delete an organization's keys.
+    ManageOrganizationKeys,
+    /// See, add, change and delete the operator's own keys.
+    ManagePlatformKeys,
     /// Send requests through the gateway.
     UseGateway,
+    /// Be handed a key in plain text. Only for tokens that have `reveal`.
+    ResolveKeys,
 }
 
 /// How far a grant reaches.
@@ -169,6 +177,10 @@ mod tests {
             (Action::UseGateway, [N, E, N, N, O]),
             (Action::ManageWorkspaces, [E, E, N, N, N]),
             (Action::ManageServiceTokens, [E, N, N, N, N]),
+            (Action::ManageOrganizations, [E, E, N, N, N]),
+            (Action::ManageOrganizationKeys, [E, E, N, N, N]),
+            (Action::ManagePlatformKeys, [E, N, N, N, N]),
+            (Action::ResolveKeys, [N, E, N, N, O]),
         ];
         for (action, grants) in rows {
             for (role, grant) in Role::ALL.into_iter().zip(grants) {

@@ -66,6 +66,19 @@ impl<W: Word> Cursor<W> {
         Self(word)
     }
 
+    /// Goes on from this key instead: its turn was taken elsewhere.
+    pub fn follow(&self, taken: Position) {
+        let mut last = self.0.load();
+        while let Err(found) = self.0.swap_if(last, taken.0) {
+            last = found;
+        }
+    }
+
+    /// Begins in front of this key, unless a turn was taken already.
+    pub fn begin_at(&self, first: Position) {
+        while self.0.load() == 0 && first.0 > 1 && self.0.swap_if(0, first.0 - 1).is_err() {}
+    }
+
     /// Takes the next turn among usable keys in creation order.
     #[must_use]
     pub fn advance(&self, usable: &[Position]) -> Turn {
@@ -102,6 +115,18 @@ mod tests {
         let served: Vec<_> = (0..5).map(|_| cursor.advance(&keys)).collect();
         assert_eq!(served, [0, 1, 2, 0, 1].map(Turn::Use));
         assert_eq!(cursor.advance(&[]), Turn::Empty);
+    }
+
+    #[test]
+    fn a_cursor_begins_where_it_is_told_and_goes_on_from_turns_taken_elsewhere() {
+        let keys = positions(&[3, 4, 9]);
+        let cursor = Cursor::new(AtomicU64::new(0));
+        cursor.begin_at(Position(4));
+        assert_eq!(cursor.advance(&keys), Turn::Use(1));
+        cursor.begin_at(Position(4));
+        assert_eq!(cursor.advance(&keys), Turn::Use(2));
+        cursor.follow(Position(3));
+        assert_eq!(cursor.advance(&keys), Turn::Use(1));
     }
 
     #[test]

@@ -56,8 +56,12 @@ impl Serialize for Timestamp {
 
 /// Where "now" comes from: the system's clock in production, a hand-set one in tests.
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The present moment.
+    /// The present moment, by the calendar. May jump, in both directions.
     fn now(&self) -> Timestamp;
+
+    /// The time since some fixed moment of this process: it never goes back and never jumps, so that it can tell how
+    /// long ago something was.
+    fn uptime(&self) -> Duration;
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ use crate::body::Reply;
 use crate::relay::Gateway;
 use crate::upstream::{self, TlsError, Upstreams};
 
+/// How long a worker waits for what nodes share turns by, before it opens the door.
+const JOIN_PATIENCE: Duration = Duration::from_secs(1);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
 /// How long a caller may take for the head of a request.
@@ -176,6 +178,11 @@ struct Worker {
 }
 
 async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToken, grace: Duration) {
+    // Where nodes share turns, this thread's first request would find no connection for that yet.
+    let joined = tokio::time::timeout(JOIN_PATIENCE, worker.gateway.app.keyring.join()).await;
+    if joined.is_err() {
+        tracing::warn!("turns are not shared with other nodes yet");
+    }
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {

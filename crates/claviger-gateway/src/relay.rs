@@ -47,7 +47,7 @@ pub struct GatewaySettings {
 /// What all workers share.
 #[derive(Debug)]
 pub struct Gateway {
-    app: Arc<App>,
+    pub(crate) app: Arc<App>,
     routes: HashMap<ProviderId, Route, RandomState>,
     /// How many origins the providers have together.
     pub(crate) origins: usize,

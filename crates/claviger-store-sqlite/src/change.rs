@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::owner::PoolId;
-use claviger_core::{Owner, TokenId, WorkspaceId};
+use claviger_core::{OrganizationId, Owner, TokenId, WorkspaceId};
 use claviger_store::{Change, ChangeSink, StoreError};
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::time::MissedTickBehavior;
@@ -49,6 +49,22 @@ pub(crate) async fn workspace(db: &mut SqliteConnection, workspace: &WorkspaceId
     one_row(&result, "noting a change")
 }
 
+pub(crate) async fn organization(db: &mut SqliteConnection, organization: &OrganizationId) -> Result<(), StoreError> {
+    let result =
+        sqlx::query("INSERT INTO change_log (kind, owner_kind, owner_id) VALUES ('organization', 'organization', ?1)")
+            .bind(organization.as_str())
+            .execute(db)
+            .await
+            .map_err(on_write)?;
+    one_row(&result, "noting a change")
+}
+
+pub(crate) async fn everything(db: &mut SqliteConnection) -> Result<(), StoreError> {
+    let result =
+        sqlx::query("INSERT INTO change_log (kind) VALUES ('everything')").execute(db).await.map_err(on_write)?;
+    one_row(&result, "noting a change")
+}
+
 #[derive(sqlx::FromRow)]
 struct ChangeRow {
     seq: i64,
@@ -71,6 +87,10 @@ impl ChangeRow {
             }
             ("token", None, None, Some(token)) => Ok(Change::Token(read::id(&token, "a changed token's id")?)),
             ("workspace", Some(Owner::Workspace(workspace)), None, None) => Ok(Change::Workspace(workspace)),
+            ("organization", Some(Owner::Organization(organization)), None, None) => {
+                Ok(Change::Organization(organization))
+            }
+            ("everything", None, None, None) => Ok(Change::Everything),
             _ => Err(malformed("a noted change")),
         }
     }
@@ -87,29 +107,40 @@ pub(crate) async fn watch(readers: &SqlitePool, sink: Arc<dyn ChangeSink>) -> St
 
 async fn tell(readers: &SqlitePool, sink: &dyn ChangeSink) -> Result<Infallible, StoreError> {
     let mut db = readers.acquire().await.map_err(on_read)?;
+    let moment = sink.now();
     let mut version = data_version(&mut db).await?;
     let mut seen = last(&mut db).await?;
     // Changes made before this line are not told one by one.
     sink.changed(&Change::Everything);
+    sink.heard(moment);
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         look.tick().await;
+        // Taken before asking: what is committed meanwhile may be missed by this look, and is no part of what it proves.
+        let moment = sink.now();
         // Asked before reading: a commit between the two shows at the next look.
         let now = data_version(&mut db).await?;
-        if now == version {
-            continue;
+        if now != version {
+            version = now;
+            seen = tell_after(&mut db, seen, sink).await?;
         }
-        version = now;
-        let rows = after(&mut db, seen).await?;
-        if rows.first().is_some_and(|row| row.seq != seen + 1) {
-            sink.changed(&Change::Everything);
-        }
-        for row in rows {
-            seen = row.seq;
-            sink.changed(&row.into_change()?);
-        }
+        sink.heard(moment);
     }
+}
+
+/// Tells what was noted after this row; answers the last one that was told.
+async fn tell_after(db: &mut SqliteConnection, seen: i64, sink: &dyn ChangeSink) -> Result<i64, StoreError> {
+    let rows = after(db, seen).await?;
+    if rows.first().is_some_and(|row| row.seq != seen + 1) {
+        sink.changed(&Change::Everything);
+    }
+    let mut told = seen;
+    for row in rows {
+        told = row.seq;
+        sink.changed(&row.into_change()?);
+    }
+    Ok(told)
 }
 
 async fn data_version(db: &mut SqliteConnection) -> Result<i64, StoreError> {

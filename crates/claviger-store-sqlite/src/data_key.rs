@@ -30,7 +30,12 @@ pub(crate) async fn settle(
     }
 }
 
-async fn insert(db: &mut SqliteConnection, owner: &Owner, sealed: &[u8], at: Timestamp) -> Result<(), StoreError> {
+pub(crate) async fn insert(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    sealed: &[u8],
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let result = sqlx::query("INSERT INTO data_key (owner_kind, owner_id, sealed, created_at) VALUES (?1, ?2, ?3, ?4)")
         .bind(owner.kind().as_str())
         .bind(owner.id())

@@ -14,6 +14,8 @@ pub(crate) mod code {
     pub(crate) const CONSTRAINT: i32 = 19;
     pub(crate) const NOTADB: i32 = 26;
 
+    /// A process died in the middle of a write, and reading takes undoing it first.
+    pub(crate) const READONLY_ROLLBACK: i32 = READONLY | 3 << 8;
     /// A write failed for a reason other than `ENOSPC`, which is [`FULL`]: a quota or a limit on file sizes, mostly.
     pub(crate) const IOERR_WRITE: i32 = IOERR | 3 << 8;
     /// The index of the write-ahead log cannot grow.

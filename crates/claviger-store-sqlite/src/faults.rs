@@ -3,7 +3,7 @@
 
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp};
-use claviger_store::{AddKeyError, DataKeyUse, NewKey, Store, StoreError, WorkspaceChange};
+use claviger_store::{AddKeyError, DataKeyUse, NewKey, PutWorkspaceError, Store, StoreError, WorkspaceChange};
 use futures_util::future::poll_immediate;
 use tempfile::TempDir;
 
@@ -68,9 +68,10 @@ async fn a_full_disk_again_and_again_takes_no_connection_for_good() {
 async fn a_database_that_may_not_be_written_to_is_told_as_that() {
     let (store, _folder) = store().await;
     sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
-    let change = WorkspaceChange { id: "acme".parse().unwrap(), name: None, at: Timestamp::from_millis(1) };
+    let change =
+        WorkspaceChange { id: "acme".parse().unwrap(), name: None, organization: None, at: Timestamp::from_millis(1) };
     let refused = store.put_workspace(&change).await;
-    assert!(matches!(refused, Err(StoreError::ReadOnly(_))), "{refused:?}");
+    assert!(matches!(refused, Err(PutWorkspaceError::Store(StoreError::ReadOnly(_)))), "{refused:?}");
     assert_eq!(store.workspace(&change.id).await.unwrap(), None);
 
     sqlx::query("PRAGMA query_only = OFF").execute(&store.writer).await.unwrap();

@@ -7,15 +7,23 @@ use std::path::{Path, PathBuf};
 
 use claviger_store::StoreError;
 
-/// Makes an empty file that only its owner may read; SQLite gives its other files the same permissions. A file that is
-/// there is only looked at: opening and closing it here would drop the locks that this process may have on it.
-pub(crate) fn make(path: &Path) -> Result<(), String> {
+/// Whether there is a file. It is only looked at: opening and closing it here would drop the locks that this process may
+/// have on it.
+pub(crate) fn exists(path: &Path) -> Result<bool, String> {
     match fs::metadata(path) {
-        Ok(found) if found.is_dir() => return Err("it is a folder".to_owned()),
-        Ok(found) if !found.is_file() => return Err("it is not a file".to_owned()),
-        Ok(_) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(in_words(&error)),
+        Ok(found) if found.is_dir() => Err("it is a folder".to_owned()),
+        Ok(found) if !found.is_file() => Err("it is not a file".to_owned()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(in_words(&error)),
+    }
+}
+
+/// Makes an empty file where there is none, that only its owner may read; SQLite gives its other files the same
+/// permissions.
+pub(crate) fn make(path: &Path) -> Result<(), String> {
+    if exists(path)? {
+        return Ok(());
     }
     match fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => Ok(()),

@@ -13,9 +13,9 @@ use crate::error::{malformed, on_read, on_write, one_row, one_row_or_none};
 use crate::{data_key, owner, pool, read};
 
 #[derive(sqlx::FromRow)]
-struct KeyRow {
+pub(crate) struct KeyRow {
     key_id: String,
-    provider_id: String,
+    pub(crate) provider_id: String,
     name: Option<String>,
     masked: String,
     enabled: bool,

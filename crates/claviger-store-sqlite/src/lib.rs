@@ -5,14 +5,17 @@
 //! happens are constraints of the schema, in `migrations/`; there they hold against SQL written by hand, too.
 
 mod change;
+mod copy;
 mod data_key;
 mod error;
 #[cfg(test)]
 mod faults;
 mod file;
+mod found;
 mod installation;
 mod key;
 mod open;
+mod organization;
 mod owner;
 mod pool;
 mod read;
@@ -26,16 +29,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, Owner, TokenId, WorkspaceId};
+use claviger_core::{KeyId, OrganizationId, Owner, TokenId, WorkspaceId};
 use claviger_store::{
-    AddKeyError, ChangeKeyError, ChangeSink, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey,
-    OpenStoreError, Page, PoolRecord, ReplaceKeyError, Store, StoreError, TokenRecord, Workspace, WorkspaceChange,
+    AddKeyError, ChangeKeyError, ChangeSink, CopyError, Counts, InsertTokenError, KeyChange, KeyRecord, KeyReplacement,
+    KeyUse, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, PutWorkspaceError,
+    ReplaceKeyError, Store, StoreError, TokenRecord, Workspace, WorkspaceChange,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-use crate::error::on_write;
+use crate::error::{on_read, on_write};
 use crate::file::Opened;
+
+pub use crate::found::SqliteFound;
 
 /// A store in one SQLite file.
 pub struct SqliteStore {
@@ -46,10 +52,15 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// Looks whose file this is, and changes nothing. Where there is no file, one may be made.
+    pub async fn find(path: &Path) -> Result<SqliteFound, OpenStoreError> {
+        found::find(path).await
+    }
+
     /// Opens the file, or makes it, readable for its owner only; its folder must exist. The schema is brought up to
     /// date.
     pub async fn open(path: &Path) -> Result<Self, OpenStoreError> {
-        open::open(path).await
+        Self::find(path).await?.open().await
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
@@ -97,7 +108,32 @@ impl Store for SqliteStore {
         Ok(stored)
     }
 
-    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, StoreError> {
+    async fn put_organization(&self, change: &OrganizationChange) -> Result<Organization, StoreError> {
+        let mut write = self.begin().await?;
+        let stored = organization::put(&mut write, change).await?;
+        commit(write).await?;
+        Ok(stored)
+    }
+
+    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+        organization::one(&self.readers, id).await
+    }
+
+    async fn organizations(&self, page: &Page<OrganizationId>) -> Result<Vec<Organization>, StoreError> {
+        organization::page(&self.readers, page).await
+    }
+
+    async fn delete_organization(&self, id: &OrganizationId) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let deleted = organization::delete(&mut write, id).await?;
+        commit(write).await?;
+        if deleted {
+            wal::forget(&self.writing).await;
+        }
+        Ok(deleted)
+    }
+
+    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {
         let mut write = self.begin().await?;
         let stored = workspace::put(&mut write, change).await?;
         commit(write).await?;
@@ -218,6 +254,30 @@ impl Store for SqliteStore {
             key::record_use(&mut write, used).await?;
         }
         commit(write).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        copy::counts(&self.readers).await
+    }
+
+    async fn owners(&self, page: &Page<Owner>) -> Result<Vec<OwnerCopy>, StoreError> {
+        let mut read = self.readers.begin().await.map_err(on_read)?;
+        let copies = copy::page(&mut read, page).await?;
+        read.commit().await.map_err(on_read)?;
+        Ok(copies)
+    }
+
+    async fn put_owners(&self, owners: &[OwnerCopy]) -> Result<(), CopyError> {
+        if owners.is_empty() {
+            return Ok(());
+        }
+        let mut write = self.begin().await?;
+        let replaced = copy::put(&mut write, owners).await?;
+        commit(write).await?;
+        if replaced {
+            wal::forget(&self.writing).await;
+        }
+        Ok(())
     }
 
     async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError {

@@ -1,4 +1,4 @@
-//! Opening a file: is it ours, is it not too new, and bringing its schema up to date.
+//! Opening a file: is it ours, is it not too new, and bringing its schema up to date. See also `found.rs`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions, Connection, Sqlite, SqliteConnection};
 use tokio::time::Instant;
 
 use crate::SqliteStore;
-use crate::error::{code, primary_code};
+use crate::error::{code, extended_code, primary_code};
 use crate::file::{self, Opened};
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -28,19 +28,39 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(12);
 /// Reads come in bursts, when pools are forgotten; SQLite answers each in microseconds. One more watches for changes.
 const READERS: u32 = 4 + 1;
 
+/// The schema of a file that is ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Schema {
+    /// None yet.
+    None,
+    /// One that can be brought up to date.
+    Older,
+    /// The one that this version works with.
+    Known,
+}
+
 /// Why a file could not be opened, before the file's name is put to it.
-enum Refusal {
+pub(crate) enum Refusal {
     NotADatabase,
-    Newer { found: i64, known: i64 },
+    /// A process died while it wrote, and nothing can be read before that is undone.
+    HalfWritten,
+    Newer {
+        found: i64,
+        known: i64,
+    },
     Unusable(String),
     Migration(sqlx::migrate::MigrateError),
 }
 
 impl Refusal {
-    fn of(self, path: &Path) -> OpenStoreError {
+    pub(crate) fn of(self, path: &Path) -> OpenStoreError {
         let file = path.display().to_string();
         match self {
             Self::NotADatabase => OpenStoreError::NotADatabase(file),
+            Self::HalfWritten => {
+                let why = "a write that was broken off must be undone first, and it may only be read";
+                OpenStoreError::Unusable(file, why.to_owned())
+            }
             Self::Newer { found, known } => OpenStoreError::Newer(file, found, known),
             Self::Unusable(why) => OpenStoreError::Unusable(file, why),
             Self::Migration(error) => OpenStoreError::Migration(file, Box::new(error)),
@@ -50,6 +70,9 @@ impl Refusal {
 
 impl From<sqlx::Error> for Refusal {
     fn from(error: sqlx::Error) -> Self {
+        if extended_code(&error) == Some(code::READONLY_ROLLBACK) {
+            return Self::HalfWritten;
+        }
         let why = match primary_code(&error) {
             Some(code::NOTADB) => return Self::NotADatabase,
             Some(code::CORRUPT) => "it is damaged",
@@ -75,41 +98,43 @@ impl From<sqlx::migrate::MigrateError> for Refusal {
     }
 }
 
-pub(crate) async fn open(path: &Path) -> Result<SqliteStore, OpenStoreError> {
-    try_open(path).await.map_err(|refusal| refusal.of(path))
+pub(crate) fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
 }
 
-async fn try_open(path: &Path) -> Result<SqliteStore, Refusal> {
-    // Absolute, because SQLite gives some relative names a meaning of their own (`:memory:`, `file:…`).
-    let path = std::path::absolute(path)?;
-    file::make(&path).map_err(Refusal::Unusable)?;
-    let options = SqliteConnectOptions::new()
-        .filename(&path)
-        .busy_timeout(BUSY_TIMEOUT)
+/// Opens the file at this absolute path, or makes it.
+pub(crate) async fn open(path: &Path) -> Result<SqliteStore, Refusal> {
+    file::make(path).map_err(Refusal::Unusable)?;
+    let options = options(path)
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
         // What is deleted is overwritten with zeros in the file; see also `wal.rs`.
-        .pragma("secure_delete", "ON")
-        .disable_statement_logging();
+        .pragma("secure_delete", "ON");
     let mut db = options.connect().await?;
-    recognise(&mut db).await?;
     migrate(&mut db).await?;
     use_write_ahead_log(&mut db).await?;
     db.close().await?;
 
-    let file = Opened::at(path)?;
+    let file = Opened::at(path.to_owned())?;
     let writer = pool_of(1).connect_with(options.clone()).await?;
     let readers = pool_of(READERS).connect_with(options.clone().read_only(true)).await?;
     Ok(SqliteStore { file, writer, readers, writing: options })
 }
 
-/// Refuses files of other programs, before anything is written to them. An empty file is as good as none.
-async fn recognise(db: &mut SqliteConnection) -> Result<(), Refusal> {
+/// Refuses files of other programs and of newer versions of this one; the caller has begun a transaction. An empty file
+/// is as good as none.
+pub(crate) async fn recognise(db: &mut SqliteConnection) -> Result<Schema, Refusal> {
     let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *db).await?;
     let objects: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *db).await?;
-    match (application, objects) {
-        (APPLICATION_ID, _) | (0, 0) => Ok(()),
-        _ => Err(Refusal::NotADatabase),
+    if !matches!((application, objects), (APPLICATION_ID, _) | (0, 0)) {
+        return Err(Refusal::NotADatabase);
+    }
+    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
+    match schema_version(db).await? {
+        0 => Ok(Schema::None),
+        found if found < known => Ok(Schema::Older),
+        found if found == known => Ok(Schema::Known),
+        found => Err(Refusal::Newer { found, known }),
     }
 }
 
@@ -117,17 +142,14 @@ async fn recognise(db: &mut SqliteConnection) -> Result<(), Refusal> {
 /// and a process that dies half way leaves nothing.
 async fn migrate(db: &mut SqliteConnection) -> Result<(), Refusal> {
     let mut write = db.begin_with("BEGIN IMMEDIATE").await?;
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default();
-    let found = schema_version(&mut write).await?;
-    if found > known {
-        return Err(Refusal::Newer { found, known });
-    }
-    if found == 0 {
+    // Again, because the file may have been another one when it was looked at.
+    if recognise(&mut write).await? == Schema::None {
         // 0x436c7667, see `APPLICATION_ID`; a pragma takes no parameters. Written once: a file that is as it should be
         // stays as it is, to the byte.
         sqlx::query("PRAGMA application_id = 1131181671").execute(&mut *write).await?;
     }
-    MIGRATIONS.run(&mut *write).await?;
+    // What `run` does; that one cannot be awaited in a future that is `Send`.
+    MIGRATIONS.run_direct(None, &mut *write, false).await?;
     write.commit().await?;
     Ok(())
 }

@@ -1,18 +1,19 @@
 //! Table `pool`, and the one read that gives a pool with its keys.
 
+use claviger_core::Owner;
 use claviger_core::owner::PoolId;
-use claviger_core::pool::Position;
-use claviger_store::{PoolKey, PoolRecord, StoreError};
+use claviger_store::{PoolKey, PoolOwner, PoolRecord, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::change;
 use crate::error::{malformed, on_read, on_write, one_row};
 use crate::read;
 
-/// One row for each key, or a single one without key columns.
+/// One row for each key, or a single one without key columns; none where there is no owner.
 #[derive(sqlx::FromRow)]
 struct PoolRow {
-    owner_exists: bool,
+    organization_id: Option<String>,
+    keys_enabled: Option<bool>,
     data_key: Option<Vec<u8>>,
     key_id: Option<String>,
     position: Option<i64>,
@@ -23,6 +24,16 @@ struct PoolRow {
 }
 
 impl PoolRow {
+    fn owner(&self, owner: &Owner) -> Result<PoolOwner, StoreError> {
+        Ok(match owner {
+            Owner::Workspace(_) => PoolOwner::Workspace(read::organization(self.organization_id.as_deref())?),
+            Owner::Organization(_) => {
+                PoolOwner::Organization { keys_enabled: self.keys_enabled.ok_or_else(|| malformed("an organization"))? }
+            }
+            Owner::Platform => PoolOwner::Platform,
+        })
+    }
+
     fn into_key(self) -> Result<Option<PoolKey>, StoreError> {
         let Some(key_id) = self.key_id else {
             return Ok(None);
@@ -34,7 +45,7 @@ impl PoolRow {
         };
         Ok(Some(PoolKey {
             id: read::id(&key_id, "a key's id")?,
-            position: Position(u64::try_from(position).map_err(|_| malformed("a key's position"))?),
+            position: read::position(position)?,
             enabled,
             unreadable,
             sealed,
@@ -46,12 +57,14 @@ impl PoolRow {
 /// A pool as it is at one instant: one statement sees one state of the database.
 pub(crate) async fn read(db: impl SqliteExecutor<'_>, pool: &PoolId) -> Result<PoolRecord, StoreError> {
     let rows: Vec<PoolRow> = sqlx::query_as(
-        "SELECT owner.owner_id IS NOT NULL AS owner_exists, data_key.sealed AS data_key,
+        "SELECT workspace.organization_id, organization.keys_enabled, data_key.sealed AS data_key,
                 key.key_id, key.position, key.enabled, key.unreadable, key.sealed, key.fingerprint
-         FROM (SELECT 1)
-         LEFT JOIN owner ON owner.owner_kind = ?1 AND owner.owner_id = ?2
+         FROM owner
+         LEFT JOIN workspace ON workspace.owner_kind = ?1 AND workspace.owner_id = ?2
+         LEFT JOIN organization ON organization.owner_kind = ?1 AND organization.owner_id = ?2
          LEFT JOIN data_key ON data_key.owner_kind = ?1 AND data_key.owner_id = ?2
          LEFT JOIN provider_key AS key ON key.owner_kind = ?1 AND key.owner_id = ?2 AND key.provider_id = ?3
+         WHERE owner.owner_kind = ?1 AND owner.owner_id = ?2
          ORDER BY key.position",
     )
     .bind(pool.owner.kind().as_str())
@@ -60,9 +73,9 @@ pub(crate) async fn read(db: impl SqliteExecutor<'_>, pool: &PoolId) -> Result<P
     .fetch_all(db)
     .await
     .map_err(on_read)?;
-    let mut record = PoolRecord { owner_exists: false, data_key: None, keys: Vec::with_capacity(rows.len()) };
+    let mut record = PoolRecord { owner: None, data_key: None, keys: Vec::with_capacity(rows.len()) };
     for mut row in rows {
-        record.owner_exists = row.owner_exists;
+        record.owner = Some(row.owner(&pool.owner)?);
         record.data_key = row.data_key.take();
         record.keys.extend(row.into_key()?);
     }

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use claviger_core::{Owner, Timestamp};
+use claviger_core::pool::Position;
+use claviger_core::{OrganizationId, Owner, Timestamp};
 use claviger_store::StoreError;
 
 use crate::error::malformed;
@@ -25,6 +26,16 @@ pub(crate) fn owner(kind: &str, owner_id: &str) -> Result<Owner, StoreError> {
         "platform" => Ok(Owner::Platform),
         _ => Err(malformed("an owner's kind")),
     }
+}
+
+/// The organization that a workspace belongs to.
+pub(crate) fn organization(organization: Option<&str>) -> Result<Option<OrganizationId>, StoreError> {
+    organization.map(|text| id(text, "the id of a workspace's organization")).transpose()
+}
+
+/// A place in a pool's creation order.
+pub(crate) fn position(position: i64) -> Result<Position, StoreError> {
+    u64::try_from(position).map(Position).map_err(|_| malformed("a position"))
 }
 
 /// A point in time; the schema keeps it in range.

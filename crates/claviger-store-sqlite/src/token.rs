@@ -3,6 +3,7 @@
 use claviger_core::access::TokenRole;
 use claviger_core::{Owner, Role, TokenId, WorkspaceId};
 use claviger_store::{InsertTokenError, Page, StoreError, TokenRecord};
+use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::change;
@@ -10,9 +11,9 @@ use crate::error::{malformed, on_read, on_write, one_row, one_row_or_none};
 use crate::read;
 
 #[derive(sqlx::FromRow)]
-struct TokenRow {
-    owner_kind: String,
-    owner_id: String,
+pub(crate) struct TokenRow {
+    pub(crate) owner_kind: String,
+    pub(crate) owner_id: String,
     token_id: String,
     hash: Vec<u8>,
     name: String,
@@ -46,7 +47,25 @@ impl TryFrom<TokenRow> for TokenRecord {
 
 pub(crate) async fn insert(db: &mut SqliteConnection, token: &TokenRecord) -> Result<(), InsertTokenError> {
     let owner = token.workspace.clone().map_or(Owner::Platform, Owner::Workspace);
-    let inserted = sqlx::query(
+    match store(db, &owner, token).await {
+        Ok(result) => one_row(&result, "storing a token")?,
+        // A token refers to its owner and to nothing else, and the platform always exists.
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            return Err(InsertTokenError::NoWorkspace);
+        }
+        Err(error) => return Err(on_write(error).into()),
+    }
+    change::token(db, &token.id).await?;
+    Ok(())
+}
+
+/// Stores a token, and tells nobody.
+pub(crate) async fn store(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    token: &TokenRecord,
+) -> Result<SqliteQueryResult, sqlx::Error> {
+    sqlx::query(
         "INSERT INTO token (owner_kind, owner_id, token_id, hash, name, role, reveal, expires_at, created_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )
@@ -59,18 +78,8 @@ pub(crate) async fn insert(db: &mut SqliteConnection, token: &TokenRecord) -> Re
     .bind(token.reveal)
     .bind(token.expires_at.map(claviger_core::Timestamp::as_millis))
     .bind(token.created_at.as_millis())
-    .execute(&mut *db)
-    .await;
-    match inserted {
-        Ok(result) => one_row(&result, "storing a token")?,
-        // A token refers to its owner and to nothing else, and the platform always exists.
-        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
-            return Err(InsertTokenError::NoWorkspace);
-        }
-        Err(error) => return Err(on_write(error).into()),
-    }
-    change::token(db, &token.id).await?;
-    Ok(())
+    .execute(db)
+    .await
 }
 
 pub(crate) async fn one(db: impl SqliteExecutor<'_>, id: &str) -> Result<Option<TokenRecord>, StoreError> {

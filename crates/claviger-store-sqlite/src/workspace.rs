@@ -1,7 +1,7 @@
 //! Table `workspace`.
 
-use claviger_core::WorkspaceId;
-use claviger_store::{Page, StoreError, Workspace, WorkspaceChange};
+use claviger_core::{OrganizationId, WorkspaceId};
+use claviger_store::{Page, PutWorkspaceError, StoreError, Workspace, WorkspaceChange};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::change;
@@ -12,6 +12,7 @@ use crate::read;
 struct WorkspaceRow {
     owner_id: String,
     name: Option<String>,
+    organization_id: Option<String>,
     created_at: i64,
 }
 
@@ -22,32 +23,44 @@ impl TryFrom<WorkspaceRow> for Workspace {
         Ok(Self {
             id: read::id(&row.owner_id, "a workspace's id")?,
             name: row.name,
-            organization_id: None,
+            organization_id: read::organization(row.organization_id.as_deref())?,
             created_at: read::date(row.created_at),
         })
     }
 }
 
-pub(crate) async fn put(db: &mut SqliteConnection, change: &WorkspaceChange) -> Result<Workspace, StoreError> {
-    let result = sqlx::query(
-        "INSERT INTO workspace (owner_id, name, created_at) VALUES (?1, ?2, ?3)
-         ON CONFLICT (owner_kind, owner_id) DO UPDATE SET name = CASE WHEN ?4 THEN excluded.name ELSE name END",
+pub(crate) async fn put(db: &mut SqliteConnection, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {
+    let put = sqlx::query(
+        "INSERT INTO workspace (owner_id, name, organization_id, created_at) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (owner_kind, owner_id) DO UPDATE
+         SET name = CASE WHEN ?5 THEN excluded.name ELSE name END,
+             organization_id = CASE WHEN ?6 THEN excluded.organization_id ELSE organization_id END",
     )
     .bind(change.id.as_str())
     .bind(change.name.as_ref().and_then(Option::as_deref))
+    .bind(change.organization.as_ref().and_then(Option::as_ref).map(OrganizationId::as_str))
     .bind(change.at.as_millis())
     .bind(change.name.is_some())
+    .bind(change.organization.is_some())
     .execute(&mut *db)
-    .await
-    .map_err(on_write)?;
-    one_row(&result, "storing a workspace")?;
+    .await;
+    match put {
+        Ok(result) => one_row(&result, "storing a workspace")?,
+        // A workspace refers to its owner, which it brings, and to its organization.
+        Err(sqlx::Error::Database(error)) if error.is_foreign_key_violation() => {
+            return Err(PutWorkspaceError::NoOrganization);
+        }
+        Err(error) => return Err(on_write(error).into()),
+    }
     change::workspace(db, &change.id).await?;
-    one(db, &change.id).await?.ok_or_else(|| StoreError::Unexpected("no workspace after it was stored".to_owned()))
+    let stored = one(db, &change.id).await?;
+    Ok(stored.ok_or_else(|| StoreError::Unexpected("no workspace after it was stored".to_owned()))?)
 }
 
 pub(crate) async fn one(db: impl SqliteExecutor<'_>, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
     let row: Option<WorkspaceRow> = sqlx::query_as(
-        "SELECT owner_id, name, created_at FROM workspace WHERE owner_kind = 'workspace' AND owner_id = ?1",
+        "SELECT owner_id, name, organization_id, created_at FROM workspace
+         WHERE owner_kind = 'workspace' AND owner_id = ?1",
     )
     .bind(id.as_str())
     .fetch_optional(db)
@@ -59,7 +72,7 @@ pub(crate) async fn one(db: impl SqliteExecutor<'_>, id: &WorkspaceId) -> Result
 pub(crate) async fn page(db: impl SqliteExecutor<'_>, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError> {
     // No id is empty, so the empty one stands before the first.
     let rows: Vec<WorkspaceRow> = sqlx::query_as(
-        "SELECT owner_id, name, created_at FROM workspace
+        "SELECT owner_id, name, organization_id, created_at FROM workspace
          WHERE owner_kind = 'workspace' AND owner_id > ?1 ORDER BY owner_id LIMIT ?2",
     )
     .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))

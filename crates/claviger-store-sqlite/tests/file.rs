@@ -5,10 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, Owner, Timestamp};
-use claviger_store::{Change, ChangeSink, DataKeyUse, NewKey, OpenStoreError, Store, StoreError};
+use claviger_core::{KeyId, OrganizationId, Owner, Timestamp};
+use claviger_store::{
+    Change, ChangeSink, DataKeyUse, NewKey, OpenStoreError, OrganizationChange, Page, Store, StoreError,
+};
 use claviger_store_sqlite::SqliteStore;
 use futures_util::future::{Either, join_all, select};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -192,21 +195,54 @@ async fn the_bytes_of_a_deleted_key_are_in_none_of_the_files() {
 }
 
 #[tokio::test]
+async fn what_an_owner_had_is_in_none_of_the_files_once_it_goes_or_is_replaced() {
+    let folder = folder();
+    let file = folder.path().join("claviger.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let log = || fs::metadata(folder.path().join("claviger.db-wal")).unwrap().len();
+    let group: OrganizationId = "group".parse().unwrap();
+    let of_group = PoolId { owner: Owner::Organization(group.clone()), provider: "openai".parse().unwrap() };
+    let made = OrganizationChange { id: group.clone(), name: None, keys_enabled: None, at: Timestamp::from_millis(1) };
+    store.put_organization(&made).await.unwrap();
+    let empty = store.owners(&Page { after: None, limit: 10 }).await.unwrap();
+    for pool in [&of_group, &platform()] {
+        store.add_key(pool, &new_key(0)).await.unwrap();
+        store.add_key(pool, &new_key(0xa7)).await.unwrap();
+    }
+
+    assert!(log() > 0);
+    assert!(store.delete_organization(&group).await.unwrap());
+    assert_eq!(log(), 0);
+    store.put_owners(&empty).await.unwrap();
+    assert_eq!(log(), 0);
+    store.close().await;
+    let bytes = fs::read(&file).unwrap();
+    assert!(!bytes.windows(64).any(|window| window == [0xa7; 64]));
+}
+
+#[tokio::test]
 async fn a_row_that_this_program_did_not_write_is_unexpected() {
     let folder = folder();
     let file = folder.path().join("claviger.db");
     let store = SqliteStore::open(&file).await.unwrap();
     run(&file, "INSERT INTO workspace (owner_id, created_at) VALUES ('not an id', 1)").await;
-    let read = store.workspaces(&claviger_store::Page { after: None, limit: 10 }).await;
+    let read = store.workspaces(&Page { after: None, limit: 10 }).await;
     assert!(matches!(read, Err(StoreError::Unexpected(_))), "{read:?}");
 }
 
+/// Hears of changes, and forgets the proofs that it does.
 struct Ears(mpsc::UnboundedSender<Change>);
 
 impl ChangeSink for Ears {
     fn changed(&self, change: &Change) {
         self.0.send(change.clone()).unwrap();
     }
+
+    fn now(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn heard(&self, _until: Duration) {}
 }
 
 #[tokio::test]

@@ -99,6 +99,49 @@ async fn deleting_a_workspace_by_hand_takes_everything_of_it() {
 }
 
 #[tokio::test]
+async fn a_workspace_belongs_to_an_organization_that_exists() {
+    let (mut db, _folder) = by_hand().await;
+    refused(run(&mut db, "UPDATE workspace SET organization_id = 'nobody'").await, "FOREIGN KEY");
+    // A workspace is no organization.
+    let inside = "INSERT INTO workspace (owner_id, organization_id, created_at) VALUES ('beta', 'acme', 1)";
+    refused(run(&mut db, inside).await, "FOREIGN KEY");
+    assert_eq!(count(&mut db, "owner").await, 2);
+    run(&mut db, "INSERT INTO organization (owner_id, created_at) VALUES ('acme', 1)").await.unwrap();
+    run(&mut db, inside).await.unwrap();
+    refused(run(&mut db, "UPDATE organization SET owner_id = 'other'").await, "FOREIGN KEY");
+}
+
+#[tokio::test]
+async fn an_organization_lends_its_keys_or_does_not() {
+    let (mut db, _folder) = by_hand().await;
+    run(&mut db, "INSERT INTO organization (owner_id, created_at) VALUES ('group', 1)").await.unwrap();
+    assert_eq!(count(&mut db, "organization WHERE keys_enabled = 1").await, 1);
+    refused(run(&mut db, "UPDATE organization SET keys_enabled = 2").await, "CHECK constraint failed: keys_enabled");
+}
+
+#[tokio::test]
+async fn deleting_an_organization_by_hand_takes_its_keys_and_leaves_its_workspaces() {
+    for sql in ["DELETE FROM organization", "DELETE FROM owner WHERE owner_kind = 'organization'"] {
+        let (mut db, _folder) = by_hand().await;
+        run(&mut db, "INSERT INTO organization (owner_id, created_at) VALUES ('group', 1)").await.unwrap();
+        run(&mut db, "UPDATE workspace SET organization_id = 'group'").await.unwrap();
+        run(&mut db, "INSERT INTO pool VALUES ('organization', 'group', 'openai', 0, 1)").await.unwrap();
+        run(&mut db, "INSERT INTO data_key VALUES ('organization', 'group', x'00', 1)").await.unwrap();
+        insert_key(&mut db, ("organization", "group"), 1, 0, 1).await.unwrap();
+        insert_key(&mut db, ACME, 1, 0, 1).await.unwrap();
+
+        run(&mut db, sql).await.unwrap();
+
+        for table in ["organization", "owner WHERE owner_id = 'group'", "data_key"] {
+            assert_eq!(count(&mut db, table).await, 0, "{sql}: {table}");
+        }
+        for table in ["pool", "provider_key", "workspace WHERE organization_id IS NULL"] {
+            assert_eq!(count(&mut db, table).await, 1, "{sql}: {table}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_platform_cannot_be_deleted_and_owners_keep_their_ids() {
     let (mut db, _folder) = by_hand().await;
     refused(run(&mut db, "DELETE FROM owner").await, "the platform always exists");
@@ -132,4 +175,32 @@ async fn the_log_of_changes_stays_short() {
                 INSERT INTO change_log (kind, token_id) SELECT 'token', 'aaaaaaaaaaaaaaaa' FROM n";
     run(&mut db, many).await.unwrap();
     assert_eq!(count(&mut db, "change_log").await, 10_000);
+}
+
+#[tokio::test]
+async fn a_change_says_what_changed_and_nothing_else() {
+    let (mut db, _folder) = by_hand().await;
+    for (kind, columns) in [
+        ("organization", "NULL, NULL, NULL, NULL"),
+        ("organization", "'organization', 'group', 'openai', NULL"),
+        ("everything", "'workspace', 'acme', NULL, NULL"),
+        ("everything", "NULL, NULL, 'openai', NULL"),
+        ("everything", "NULL, NULL, NULL, 'aaaaaaaaaaaaaaaa'"),
+        ("nothing", "NULL, NULL, NULL, NULL"),
+    ] {
+        let sql = format!(
+            "INSERT INTO change_log (kind, owner_kind, owner_id, provider_id, token_id) VALUES ('{kind}', {columns})"
+        );
+        refused(run(&mut db, &sql).await, "CHECK constraint failed");
+    }
+}
+
+#[tokio::test]
+async fn a_changes_number_is_never_used_again() {
+    let (mut db, _folder) = by_hand().await;
+    for expected in 1..=3 {
+        run(&mut db, "INSERT INTO change_log (kind) VALUES ('everything')").await.unwrap();
+        assert_eq!(count(&mut db, &format!("change_log WHERE seq = {expected}")).await, 1);
+        run(&mut db, "DELETE FROM change_log").await.unwrap();
+    }
 }

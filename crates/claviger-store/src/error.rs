@@ -40,6 +40,17 @@ pub enum OpenStoreError {
     Migration(String, #[source] Source),
 }
 
+/// A workspace could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum PutWorkspaceError {
+    /// The organization that it is to belong to does not exist.
+    #[error("the organization does not exist")]
+    NoOrganization,
+    /// See [`StoreError`].
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// A key could not be added.
 #[derive(Debug, thiserror::Error)]
 pub enum AddKeyError {

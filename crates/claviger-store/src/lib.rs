@@ -5,20 +5,25 @@
 //! exists) are the database's own constraints, and come back as the error variants below.
 
 pub mod contract;
+mod copy;
 mod error;
 mod records;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, Owner, TokenId, WorkspaceId};
+use claviger_core::{KeyId, OrganizationId, Owner, TokenId, WorkspaceId};
 
-pub use error::{AddKeyError, ChangeKeyError, InsertTokenError, OpenStoreError, ReplaceKeyError, StoreError};
+pub use copy::{CopyError, Counts, DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, PoolCopy};
+pub use error::{
+    AddKeyError, ChangeKeyError, InsertTokenError, OpenStoreError, PutWorkspaceError, ReplaceKeyError, StoreError,
+};
 pub use records::{
-    DataKeyUse, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey, Page, PoolKey, PoolRecord, TokenRecord,
-    Workspace, WorkspaceChange,
+    DataKeyUse, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey, Organization, OrganizationChange, Page, PoolKey,
+    PoolOwner, PoolRecord, TokenRecord, Workspace, WorkspaceChange,
 };
 
 /// Something that changed, so that what is kept of it in memory must go.
@@ -30,6 +35,9 @@ pub enum Change {
     Token(TokenId),
     /// A workspace as such: it came, went, or belongs elsewhere now. Everything kept of it must go.
     Workspace(WorkspaceId),
+    /// An organization as such: it came, went, or was switched on or off. Everything kept of it must go, and all that is
+    /// kept of workspaces that belong to it.
+    Organization(OrganizationId),
     /// More than can be named.
     Everything,
 }
@@ -38,6 +46,26 @@ pub enum Change {
 pub trait ChangeSink: Send + Sync {
     /// Something changed. Called after the change was committed, at least once, possibly more often.
     fn changed(&self, change: &Change);
+
+    /// Now, for [`ChangeSink::heard`]: the time since some fixed moment, by a clock that never jumps.
+    fn now(&self) -> Duration;
+
+    /// A proof of hearing: every change that was committed before this moment has been told.
+    fn heard(&self, until: Duration);
+}
+
+/// A database that was found and recognised, and in which nothing was changed yet.
+#[async_trait]
+pub trait Found: Send + Sync {
+    /// The sealed canary, where there is one: by it a master key is proven before anything is changed.
+    fn canary(&self) -> Option<&[u8]>;
+
+    /// Whether the schema is the one that this version works with, so that bringing it up to date changes nothing. False
+    /// for an older schema, and where there is none yet.
+    fn is_up_to_date(&self) -> bool;
+
+    /// Brings the schema up to date, and opens the database.
+    async fn bring_up_to_date(self: Box<Self>) -> Result<Arc<dyn Store>, OpenStoreError>;
 }
 
 /// The database.
@@ -58,8 +86,21 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Stores the root token's hash unless there is one; answers the one that is stored afterwards.
     async fn put_root_token_hash_if_absent(&self, hash: &[u8; 32]) -> Result<[u8; 32], StoreError>;
 
+    /// Makes an organization, or changes what the caller names of it.
+    async fn put_organization(&self, change: &OrganizationChange) -> Result<Organization, StoreError>;
+
+    /// One organization.
+    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError>;
+
+    /// Organizations by id, after the page's cursor.
+    async fn organizations(&self, page: &Page<OrganizationId>) -> Result<Vec<Organization>, StoreError>;
+
+    /// Deletes an organization with its data key and keys; its workspaces stay, and belong to none. False where there
+    /// was none.
+    async fn delete_organization(&self, id: &OrganizationId) -> Result<bool, StoreError>;
+
     /// Makes a workspace, or changes what the caller names of it.
-    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, StoreError>;
+    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError>;
 
     /// One workspace.
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError>;
@@ -120,9 +161,20 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Notes when keys were used last. Never moves a date back; keys that are gone are passed over.
     async fn record_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
 
+    /// How many there are of everything.
+    async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Owners with everything that belongs to them, by kind (`organization`, `platform`, `workspace`) and id, after the
+    /// page's cursor. For copying a whole deployment.
+    async fn owners(&self, page: &Page<Owner>) -> Result<Vec<OwnerCopy>, StoreError>;
+
+    /// Stores owners with everything that belongs to them, in the place of whatever was there of them: all or none.
+    async fn put_owners(&self, owners: &[OwnerCopy]) -> Result<(), CopyError>;
+
     /// Tells the sink of every change that another process commits, as long as the future is polled; the store's own
-    /// changes may be told too. Begins with [`Change::Everything`], from where on nothing is missed. Ends only with an
-    /// error: then the caller can trust nothing it keeps until it watches again.
+    /// changes may be told too. Begins with [`Change::Everything`], from where on nothing is missed, and proves again
+    /// and again that it hears ([`ChangeSink::heard`]), once a second or more often. Ends only with an error: then the
+    /// caller hears nothing until it watches again.
     async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError;
 
     /// Waits for what is under way, and lets go of the database. Calls made later fail. A store that is dropped without

@@ -34,6 +34,34 @@ pub struct WorkspaceChange {
     pub id: WorkspaceId,
     /// Its name.
     pub name: Option<Option<String>>,
+    /// The organization it belongs to.
+    pub organization: Option<Option<OrganizationId>>,
+    /// Now: when it was made, if it is made.
+    pub at: Timestamp,
+}
+
+/// A parent of workspaces, whose keys they inherit.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Organization {
+    /// The caller's own id.
+    pub id: OrganizationId,
+    /// A name for people.
+    pub name: Option<String>,
+    /// Whether it lends its keys to its workspaces.
+    pub keys_enabled: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// What to make of an organization. An outer `None` leaves a field as it is, an inner one clears it.
+#[derive(Clone, Debug)]
+pub struct OrganizationChange {
+    /// Which organization.
+    pub id: OrganizationId,
+    /// Its name.
+    pub name: Option<Option<String>>,
+    /// Whether it lends its keys; a new one does.
+    pub keys_enabled: Option<bool>,
     /// Now: when it was made, if it is made.
     pub at: Timestamp,
 }
@@ -87,12 +115,26 @@ pub struct KeyRecord {
 /// A pool, as rotation needs it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PoolRecord {
-    /// Whether the owner exists. The platform always does.
-    pub owner_exists: bool,
+    /// What rotation needs to know of the owner; `None` where it does not exist.
+    pub owner: Option<PoolOwner>,
     /// The owner's sealed data key, once it has one.
     pub data_key: Option<Vec<u8>>,
     /// The keys in creation order.
     pub keys: Vec<PoolKey>,
+}
+
+/// An owner, as rotation needs it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PoolOwner {
+    /// A workspace, with the organization whose keys it inherits.
+    Workspace(Option<OrganizationId>),
+    /// An organization, and whether it lends its keys.
+    Organization {
+        /// Whether it lends its keys to its workspaces.
+        keys_enabled: bool,
+    },
+    /// The operator. Always exists.
+    Platform,
 }
 
 /// A key of a pool, as rotation needs it.

@@ -1,19 +1,47 @@
 //! An app on throw-away data.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use claviger_app::access::{ManageKeys, ManageWorkspaces, Permit, Principal};
+use claviger_app::access::{ManageKeys, ManageOrganizations, ManageWorkspaces, Permit, Principal};
+use claviger_app::keyring::{PlatformKey, Rotation};
 use claviger_app::keys::PutKey;
+use claviger_app::organizations::PutOrganization;
 use claviger_app::tokens::{CreateToken, TokenHolder};
-use claviger_app::{App, KeyRecord, Parts, StartError, Store};
+use claviger_app::workspaces::PutWorkspace;
+use claviger_app::{App, Cache, KeyRecord, Parts, StartError, Store};
 use claviger_core::access::TokenRole;
-use claviger_core::{Catalogue, KeySecret, Owner, WorkspaceId};
+use claviger_core::{Catalogue, KeySecret, OrganizationId, Owner, WorkspaceId};
 use claviger_seal::{MasterKey, TokenHash};
 use claviger_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::{ManualClock, random_secret};
+
+/// What a test app is made with.
+#[derive(Debug)]
+pub struct TestSettings {
+    /// The providers.
+    pub catalogue: Catalogue,
+    /// The operator's keys that are given from outside.
+    pub platform_keys: Vec<PlatformKey>,
+    /// How pools rotate, and who lends.
+    pub rotation: Rotation,
+    /// How long what is in memory may be used beyond its time.
+    pub stale_grace: Duration,
+}
+
+impl Default for TestSettings {
+    fn default() -> Self {
+        Self {
+            catalogue: Catalogue::builtin().expect("the catalogue"),
+            platform_keys: Vec::new(),
+            rotation: Rotation { coordination: None, random_start: false, platform_fallback: false },
+            stale_grace: Duration::ZERO,
+        }
+    }
+}
 
 /// An app on a database in a temporary folder, which goes with it.
 #[derive(Debug)]
@@ -36,29 +64,35 @@ impl TestApp {
 
     /// A new one, for these providers.
     pub async fn with_catalogue(catalogue: Catalogue) -> Self {
+        Self::with(TestSettings { catalogue, ..TestSettings::default() }).await
+    }
+
+    /// A new one, with these settings.
+    pub async fn with(settings: TestSettings) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let master = Arc::new(MasterKey::generate().expect("randomness"));
-        Self::open(folder, master, catalogue).await.expect("a new app starts")
+        Self::open(folder, master, settings).await.expect("a new app starts")
     }
 
     /// Another app on the same database, as another process has it.
     pub async fn beside(&self) -> Self {
-        let catalogue = self.app.catalogue.clone();
-        let opened = Self::open(Arc::clone(&self.folder), Arc::clone(&self.master), catalogue).await;
+        let settings = TestSettings { catalogue: self.app.catalogue.clone(), ..TestSettings::default() };
+        let opened = Self::open(Arc::clone(&self.folder), Arc::clone(&self.master), settings).await;
         opened.expect("an app starts beside another")
     }
 
     /// Tries to start on the same database with another master key.
     pub async fn beside_with_other_master_key(&self) -> Result<Self, StartError> {
         let master = Arc::new(MasterKey::generate().expect("randomness"));
-        Self::open(Arc::clone(&self.folder), master, self.app.catalogue.clone()).await
+        Self::open(Arc::clone(&self.folder), master, TestSettings::default()).await
     }
 
     async fn open(
         folder: Arc<TempDir>,
         master: Arc<Zeroizing<String>>,
-        catalogue: Catalogue,
+        settings: TestSettings,
     ) -> Result<Self, StartError> {
+        let TestSettings { catalogue, platform_keys, rotation, stale_grace } = settings;
         let store = SqliteStore::open(&folder.path().join("claviger.db")).await.expect("a database");
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = Arc::new(ManualClock::new());
@@ -67,7 +101,9 @@ impl TestApp {
             master: MasterKey::parse(&master).expect("a master key"),
             catalogue,
             clock: Arc::clone(&clock) as _,
-            cache_entries: 1_000,
+            platform_keys,
+            rotation,
+            cache: Cache { entries: 1_000, bytes: 64 << 20, stale_grace },
         };
         let app = Arc::new(App::start(parts).await?);
         Ok(Self { app, clock, store, folder, master })
@@ -84,21 +120,47 @@ impl TestApp {
     pub async fn workspace(&self, id: &str) -> WorkspaceId {
         let permit = Principal::operator().permit::<ManageWorkspaces>(None).expect("the operator may");
         let id: WorkspaceId = id.parse().expect("an id");
-        self.app.workspaces.put(&permit, id.clone(), None).await.expect("a workspace");
+        self.app.workspaces.put(&permit, id.clone(), PutWorkspace::default()).await.expect("a workspace");
         id
+    }
+
+    /// Makes an organization, or switches its keys on or off.
+    pub async fn organization(&self, id: &str, keys_enabled: bool) -> OrganizationId {
+        let permit = Principal::operator().permit::<ManageOrganizations>(None).expect("the operator may");
+        let id: OrganizationId = id.parse().expect("an id");
+        let put = PutOrganization { keys_enabled: Some(keys_enabled), name: None };
+        self.app.organizations.put(&permit, id.clone(), put).await.expect("an organization");
+        id
+    }
+
+    /// Moves a workspace to an organization, or out of its own.
+    pub async fn move_workspace(&self, workspace: &WorkspaceId, organization: Option<&OrganizationId>) {
+        let permit = Principal::operator().permit::<ManageWorkspaces>(None).expect("the operator may");
+        let put = PutWorkspace { organization: Some(organization.cloned()), name: None };
+        self.app.workspaces.put(&permit, workspace.clone(), put).await.expect("a workspace");
     }
 
     /// The permission to manage a workspace's keys.
     #[must_use]
     pub fn manage_keys(&self, workspace: &WorkspaceId) -> Permit<ManageKeys> {
-        let owner = Owner::Workspace(workspace.clone());
+        self.manage_keys_of(Owner::Workspace(workspace.clone()))
+    }
+
+    /// The permission to manage an owner's keys.
+    #[must_use]
+    pub fn manage_keys_of(&self, owner: Owner) -> Permit<ManageKeys> {
         Principal::operator().permit_on(owner, None).expect("the operator may")
     }
 
     /// Adds a key with a random secret.
     pub async fn key(&self, workspace: &WorkspaceId, provider: &str) -> KeyRecord {
+        self.key_of(Owner::Workspace(workspace.clone()), provider).await
+    }
+
+    /// Adds a key with a random secret to any owner's pool.
+    pub async fn key_of(&self, owner: Owner, provider: &str) -> KeyRecord {
         let put = put_key(provider, &random_secret());
-        self.app.keys.add(&self.manage_keys(workspace), put).await.expect("a key")
+        self.app.keys.add(&self.manage_keys_of(owner), put).await.expect("a key")
     }
 
     /// Makes a runtime token of a workspace.

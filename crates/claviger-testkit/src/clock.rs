@@ -7,18 +7,22 @@ use claviger_core::{Clock, Timestamp};
 
 /// Stands still until it is moved.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    start: i64,
+}
 
 impl ManualClock {
     /// A clock that shows the beginning of 2026.
     #[must_use]
     pub fn new() -> Self {
-        Self(AtomicI64::new(1_767_225_600_000))
+        let start = 1_767_225_600_000;
+        Self { now: AtomicI64::new(start), start }
     }
 
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
-        self.0.store(self.now().after(by).as_millis(), Ordering::SeqCst);
+        self.now.store(self.now().after(by).as_millis(), Ordering::SeqCst);
     }
 }
 
@@ -30,6 +34,11 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.now.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        let millis = self.now.load(Ordering::SeqCst) - self.start;
+        Duration::from_millis(u64::try_from(millis).unwrap_or_default())
     }
 }

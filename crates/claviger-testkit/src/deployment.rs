@@ -50,6 +50,15 @@ impl Deployment {
             .with("CLAVIGER_AUTH__ROOT_TOKEN", &root_token)
     }
 
+    /// Another node's: the same settings, and a folder of its own.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let data_dir = folder.path().join("data");
+        let new = Self { folder, root_token: self.root_token.clone(), environment: self.environment.clone() };
+        new.with("CLAVIGER_DATA_DIR", data_dir.to_str().expect("text"))
+    }
+
     /// The same with a variable of the environment.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -173,13 +182,22 @@ impl Running {
         made["token"].as_str().expect("a token").to_owned()
     }
 
+    /// What a metric counts, by its name with its labels, as `/metrics` shows it.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let metrics = self.root.send(Method::GET, "/metrics", &Value::Null).await;
+        let text = String::from_utf8_lossy(&metrics.bytes).into_owned();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no metric {name}")).parse().expect("a number")
+    }
+
     /// A client that shows this token.
     #[must_use]
     pub fn client(&self, token: &str) -> Client {
         self.root.with_token(token)
     }
 
-    async fn done(&self, method: Method, path: &str, body: &Value) -> Value {
+    /// Sends a request that is expected to succeed; answers the answer's JSON.
+    pub async fn done(&self, method: Method, path: &str, body: &Value) -> Value {
         let answer = self.root.send(method, path, body).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.json);
         answer.json

@@ -1,4 +1,5 @@
-//! For tests: a clock set by hand, an app on throw-away data, and servers as real processes.
+//! For tests: a clock set by hand, an app on throw-away data, servers as real processes, and a network that fails on
+//! demand.
 //!
 //! Everything here panics instead of answering errors: in a test, a panic with its message is the failure report.
 #![expect(
@@ -11,12 +12,16 @@ mod app;
 mod client;
 mod clock;
 mod deployment;
+mod flaky_link;
+mod population;
 mod process;
 
-pub use app::{TestApp, put_key};
+pub use app::{TestApp, TestSettings, put_key};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;
 pub use deployment::{Deployment, Ran, Running};
+pub use flaky_link::FlakyLink;
+pub use population::Population;
 pub use process::Process;
 
 /// Random text that can stand for a provider key: made anew each time, so that none is in the source.

@@ -42,10 +42,25 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: WorkspaceCommand,
     },
+    /// Make, list, show and delete organizations, whose keys workspaces inherit
+    Organization {
+        #[command(subcommand)]
+        command: OrganizationCommand,
+    },
+    /// Add, list, change and delete keys of a workspace, an organization, or the platform
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Make, list and delete tokens
     Token {
         #[command(subcommand)]
         command: TokenCommand,
+    },
+    /// Move deployments between databases
+    Store {
+        #[command(subcommand)]
+        command: StoreCommand,
     },
     /// Exit with 0 where the server at the configured address is ready
     Health,
@@ -79,18 +94,166 @@ pub(crate) enum LogFormat {
 pub(crate) enum WorkspaceCommand {
     /// List workspaces by id
     List,
-    /// Make a workspace, or change its name
+    /// Make a workspace, or change what is named of it
     Create {
         /// The product's own id: 1 to 128 of A-Z a-z 0-9 . _ : -
         id: String,
-        /// A name for people
+        /// A name for people; an empty one clears it
         #[arg(long)]
         name: Option<String>,
+        /// The organization whose keys it inherits; an empty id takes it out
+        #[arg(long, value_name = "ID")]
+        organization: Option<String>,
     },
     /// Show one workspace
     Show { id: String },
     /// Delete a workspace with its keys and tokens, and destroy its data key
     Delete { id: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OrganizationCommand {
+    /// List organizations by id
+    List,
+    /// Make an organization, or change what is named of it
+    Create {
+        /// The product's own id: 1 to 128 of A-Z a-z 0-9 . _ : -
+        id: String,
+        /// A name for people; an empty one clears it
+        #[arg(long)]
+        name: Option<String>,
+        /// Whether it lends its keys to its workspaces; a new one does
+        #[arg(long)]
+        keys: Option<Switch>,
+    },
+    /// Show one organization
+    Show { id: String },
+    /// Delete an organization with its keys, and destroy its data key; its workspaces stay, and belong to none
+    Delete { id: String },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// List keys by provider and in the order of rotation, masked
+    List {
+        #[command(flatten)]
+        owner: OwnerFlags,
+        /// Only those of this provider
+        #[arg(long, value_name = "ID")]
+        provider: Option<String>,
+    },
+    /// Add a key at the end of its provider's rotation; its secret is read from standard input
+    Add {
+        #[command(flatten)]
+        owner: OwnerFlags,
+        /// The provider whose API it opens
+        #[arg(long, value_name = "ID")]
+        provider: String,
+        /// A name for people
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        secret: SecretFlags,
+    },
+    /// Replace a key's secret, read from standard input; its place in the rotation stays
+    Replace {
+        #[command(flatten)]
+        owner: OwnerFlags,
+        /// The key, by its id in the list
+        #[arg(value_name = "KEY_ID")]
+        id: String,
+        /// Rename it, too; an empty name clears it
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        secret: SecretFlags,
+    },
+    /// Rename a key
+    Rename {
+        #[command(flatten)]
+        owner: OwnerFlags,
+        /// The key, by its id in the list
+        #[arg(value_name = "KEY_ID")]
+        id: String,
+        /// A name for people; an empty one clears it
+        name: String,
+    },
+    /// Let a key take part in rotation
+    Enable {
+        #[command(flatten)]
+        owner: OwnerFlags,
+        /// The key, by its id in the list
+        #[arg(value_name = "KEY_ID")]
+        id: String,
+    },
+    /// Take a key out of rotation; it stays stored
+    Disable {
+        #[command(flatten)]
+        owner: OwnerFlags,
+        /// The key, by its id in the list
+        #[arg(value_name = "KEY_ID")]
+        id: String,
+    },
+    /// Delete a key, or all keys of a provider
+    Delete {
+        #[command(flatten)]
+        owner: OwnerFlags,
+        /// The key, by its id in the list
+        #[arg(value_name = "KEY_ID", required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// The provider whose keys are all deleted
+        #[arg(long, value_name = "ID", requires = "all")]
+        provider: Option<String>,
+        /// Delete every key of --provider
+        #[arg(long, requires = "provider")]
+        all: bool,
+    },
+}
+
+/// Whose keys: exactly one.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct OwnerFlags {
+    /// The keys of this workspace
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: Option<String>,
+    /// The keys of this organization
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<String>,
+    /// The operator's own keys
+    #[arg(long)]
+    pub(crate) platform: bool,
+}
+
+/// Where a secret comes from. Never from an argument: other users of the machine can see those.
+#[derive(Debug, Args)]
+pub(crate) struct SecretFlags {
+    /// Read the secret from FILE instead of standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Copy a deployment to another database; one that was broken off goes on where it ended
+    ///
+    /// Everything stays sealed as it is: the master key that opens the source opens the copy. The source is only read.
+    /// Stop its servers first, and copy no more once servers work on the target: what they changed of it would be
+    /// overwritten.
+    Copy {
+        /// The database to read: sqlite:// and a path, or postgres://USER@HOST/DATABASE
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// The database to write to: empty, or with an earlier copy of the same deployment
+        #[arg(long, value_name = "URL")]
+        to: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

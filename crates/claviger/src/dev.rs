@@ -8,6 +8,7 @@ use claviger_app::App;
 use claviger_app::access::{ManageKeys, ManageWorkspaces, Principal};
 use claviger_app::keys::PutKey;
 use claviger_app::tokens::{CreateToken, TokenHolder};
+use claviger_app::workspaces::PutWorkspace;
 use claviger_core::access::TokenRole;
 use claviger_core::{KeyName, KeySecret, Owner, WorkspaceId};
 use claviger_mock_provider::MockProvider;
@@ -52,7 +53,8 @@ async fn fill(app: &App) -> anyhow::Result<NewToken> {
     let operator = Principal::operator();
     let workspace: WorkspaceId = WORKSPACE.parse()?;
     let permit = operator.permit::<ManageWorkspaces>(None)?;
-    app.workspaces.put(&permit, workspace.clone(), Some(Some("Demo workspace".to_owned()))).await?;
+    let put = PutWorkspace { name: Some(Some("Demo workspace".to_owned())), organization: None };
+    app.workspaces.put(&permit, workspace.clone(), put).await?;
     let permit = operator.permit_on::<ManageKeys>(Owner::Workspace(workspace.clone()), None)?;
     for (provider, name) in KEYS {
         // A token's text is as random as a real key, and as worthless as the rest of this data.

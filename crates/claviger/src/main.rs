@@ -45,7 +45,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Dev(dev) => dev::run(&dev).await,
             Command::Serve(serve) => serve::run(&settings, &serve).await,
             Command::Workspace { command } => admin::workspace(&settings, json, command).await,
+            Command::Organization { command } => admin::organization(&settings, json, command).await,
+            Command::Key { command } => admin::key(&settings, json, command).await,
             Command::Token { command } => admin::token(&settings, json, command).await,
+            Command::Store { command } => admin::store(json, command).await,
             Command::Health => health::run(&settings),
         }
     })

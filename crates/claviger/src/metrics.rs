@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use claviger_app::App;
+use claviger_app::coordination::SharingCounts;
 use claviger_gateway::GatewayMetrics;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
@@ -37,8 +38,31 @@ impl Collector for Counts {
         connections.encode_gauge(&self.gateway.connections())?;
         let help = "Key pools in memory";
         let mut pools = encoder.encode_descriptor("claviger_pools_in_memory", help, None, MetricType::Gauge)?;
-        pools.encode_gauge(&i64::try_from(self.app.keyring.pools_in_memory()).unwrap_or(i64::MAX))
+        pools.encode_gauge(&i64::try_from(self.app.keyring.pools_in_memory()).unwrap_or(i64::MAX))?;
+        let help = "Memory that key pools take, about, in bytes";
+        let mut bytes = encoder.encode_descriptor("claviger_pools_bytes", help, None, MetricType::Gauge)?;
+        bytes.encode_gauge(&i64::try_from(self.app.keyring.bytes_in_memory()).unwrap_or(i64::MAX))?;
+        let help = "Whether changes by other processes are heard of; if not, every request asks the database";
+        let mut hearing = encoder.encode_descriptor("claviger_hearing", help, None, MetricType::Gauge)?;
+        hearing.encode_gauge(&i64::from(self.app.keyring.is_hearing()))?;
+        match self.app.keyring.sharing() {
+            Some(counts) => sharing(&mut encoder, counts),
+            None => Ok(()),
+        }
     }
+}
+
+/// Rotation by Valkey.
+fn sharing(encoder: &mut DescriptorEncoder<'_>, counts: SharingCounts) -> Result<(), fmt::Error> {
+    let help = "Whether turns are shared with other nodes";
+    let mut sharing = encoder.encode_descriptor("claviger_valkey_sharing", help, None, MetricType::Gauge)?;
+    sharing.encode_gauge(&i64::from(counts.sharing))?;
+    let help = "Turns of pools: shared with other nodes, or missed and taken from the node's own cursor";
+    let mut turns = encoder.encode_descriptor("claviger_valkey_turns", help, None, MetricType::Counter)?;
+    for (turn, count) in [("shared", counts.shared), ("missed", counts.missed)] {
+        turns.encode_family(&[("turn", turn)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+    }
+    Ok(())
 }
 
 /// What `/metrics` shows.

@@ -1,48 +1,133 @@
 //! Opening a deployment: its folder, its database, its master key.
 
+use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use claviger_app::{App, Parts, Store};
+use claviger_app::coordination::Coordination;
+use claviger_app::keyring::Rotation;
+use claviger_app::{App, Found, Parts, Store};
 use claviger_core::Catalogue;
 use claviger_seal::MasterKey;
+use claviger_store_postgres::PostgresStore;
 use claviger_store_sqlite::SqliteStore;
+use zeroize::Zeroizing;
 
 use crate::clock::SystemClock;
 use crate::master_key;
-use crate::settings::Settings;
+use crate::settings::{Secret, Settings};
 
-/// Opens what the settings name, for a server or for a command beside one. What the settings alone can tell to be wrong
-/// is told before anything is made.
+/// Where a database is.
+#[derive(Debug)]
+pub(crate) enum Database {
+    /// A file.
+    Sqlite(PathBuf),
+    /// A server, by a URL that may hold a password.
+    Postgres(Secret),
+}
+
+impl Database {
+    /// The one that the settings name.
+    pub(crate) fn of(settings: &Settings) -> anyhow::Result<Self> {
+        match &settings.database.url {
+            None => Ok(Self::Sqlite(settings.data_dir.join("claviger.db"))),
+            Some(url) => Self::parse(url.expose()).context("setting database.url"),
+        }
+    }
+
+    /// The one that a URL names.
+    pub(crate) fn parse(url: &str) -> anyhow::Result<Self> {
+        match url.split_once("://") {
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(Secret::new(Zeroizing::new(url.to_owned())))),
+            // Without the URL: it may hold a password.
+            _ => bail!("must be sqlite:// and a path, or postgres://USER@HOST/DATABASE"),
+        }
+    }
+
+    /// Finds and recognises it, and changes nothing.
+    pub(crate) async fn find(&self, connections: u32) -> anyhow::Result<Box<dyn Found>> {
+        Ok(match self {
+            Self::Sqlite(file) => Box::new(SqliteStore::find(file).await?),
+            Self::Postgres(url) => Box::new(PostgresStore::find(url.expose(), connections).await?),
+        })
+    }
+
+    fn is_for_several_nodes(&self) -> bool {
+        matches!(self, Self::Postgres(_))
+    }
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(file) => write!(f, "{}", file.display()),
+            // Its URL may hold a password.
+            Self::Postgres(_) => f.write_str("PostgreSQL"),
+        }
+    }
+}
+
+/// Opens what the settings name, for a command beside servers.
 pub(crate) async fn app(settings: &Settings) -> anyhow::Result<App> {
+    server(settings, None).await
+}
+
+/// Opens what the settings name, for a server. What the settings alone can tell to be wrong is told before anything is
+/// made, and a master key that is not the database's before anything is changed.
+pub(crate) async fn server(settings: &Settings, coordination: Option<Arc<dyn Coordination>>) -> anyhow::Result<App> {
     let catalogue = settings.catalogue()?;
-    let file = database_file(settings)?;
+    let database = Database::of(settings)?;
     let given = master_key::given(&settings.vault)?;
-    make_folder(&settings.data_dir)?;
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&file).await?);
-    let started = start(settings, Arc::clone(&store), given, catalogue).await;
+    if given.is_none() && database.is_for_several_nodes() {
+        bail!(
+            "with PostgreSQL the master key must be given, the same to every node: set vault.master_key or \
+             vault.master_key_file"
+        );
+    }
+    if let Database::Sqlite(_) = &database {
+        make_folder(&settings.data_dir)?;
+    }
+    let found = at_setting(settings, database.find(settings.database.connections).await)?;
+    let master = match given {
+        Some(master) => master,
+        None => master_key::kept(&settings.data_dir, found.canary().is_some())?,
+    };
+    if let Some(canary) = found.canary() {
+        claviger_app::prove(&master, canary)?;
+    }
+    let store = at_setting(settings, found.bring_up_to_date().await)?;
+    let rotation = Rotation {
+        coordination,
+        random_start: database.is_for_several_nodes(),
+        platform_fallback: settings.platform_fallback(),
+    };
+    let started = start(settings, Arc::clone(&store), master, (catalogue, rotation)).await;
     if started.is_err() {
         store.close().await;
     }
     started
 }
 
+/// Names the setting that leads to the database, where it is one and not the default.
+fn at_setting<T>(settings: &Settings, result: Result<T, impl Into<anyhow::Error>>) -> anyhow::Result<T> {
+    let result = result.map_err(Into::into);
+    if settings.database.url.is_some() { result.context("setting database.url") } else { result }
+}
+
 async fn start(
     settings: &Settings,
     store: Arc<dyn Store>,
-    given: Option<MasterKey>,
-    catalogue: Catalogue,
+    master: MasterKey,
+    (catalogue, rotation): (Catalogue, Rotation),
 ) -> anyhow::Result<App> {
-    let sealed_before = store.canary().await?.is_some();
-    let master = match given {
-        Some(master) => master,
-        None => master_key::kept(&settings.data_dir, sealed_before)?,
-    };
-    let clock = Arc::new(SystemClock);
-    Ok(App::start(Parts { store, master, catalogue, clock, cache_entries: settings.cache.entries }).await?)
+    let platform_keys = settings.platform_keys(&catalogue)?;
+    let clock = Arc::new(SystemClock::new());
+    let cache = settings.cache();
+    Ok(App::start(Parts { store, master, catalogue, clock, platform_keys, rotation, cache }).await?)
 }
 
 fn make_folder(data_dir: &Path) -> anyhow::Result<()> {
@@ -51,14 +136,4 @@ fn make_folder(data_dir: &Path) -> anyhow::Result<()> {
     }
     let made = DirBuilder::new().recursive(true).mode(0o700).create(data_dir);
     made.with_context(|| format!("setting data_dir: {} cannot be made", data_dir.display()))
-}
-
-fn database_file(settings: &Settings) -> anyhow::Result<PathBuf> {
-    let Some(url) = &settings.database.url else {
-        return Ok(settings.data_dir.join("claviger.db"));
-    };
-    match url.expose().strip_prefix("sqlite://") {
-        Some(path) if !path.is_empty() => Ok(PathBuf::from(path)),
-        _ => bail!("database.url must be sqlite:// and a path; other databases are not supported by this version"),
-    }
 }

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use claviger_app::coordination::Coordination;
 use claviger_app::{App, StoreError};
 use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings, Listeners};
 use claviger_seal::TokenHash;
+use claviger_valkey::Valkey;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,7 +24,9 @@ use crate::{log, metrics, open, print};
 /// How often uses of keys are written to the database.
 const WRITE_USES: Duration = Duration::from_secs(5);
 /// How long to wait before the database is watched again after that failed.
-const WATCH_AGAIN: Duration = Duration::from_secs(1);
+const WATCH_AGAIN: Duration = Duration::from_millis(250);
+/// How often it is looked whether changes are still heard of, to say so in the log.
+const LOOK_WHETHER_HEARD: Duration = Duration::from_millis(500);
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Result<()> {
@@ -30,7 +35,9 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
     let stop = Stop::listen()?;
     // Before anything is made: a start that finds its port taken leaves nothing behind, and shows no token.
     let door = Door::find(&settings)?;
-    let app = Arc::new(open::app(&settings).await?);
+    let valkey = valkey(&settings).await?;
+    let coordination = valkey.clone().map(|valkey| valkey as Arc<dyn Coordination>);
+    let app = Arc::new(open::server(&settings, coordination).await?);
     let given = settings.auth.root_token.as_ref().map(|token| TokenHash::of(token.expose().as_bytes()));
     if let Some(made) = app.admit_root(given).await? {
         print::result(&format!("root token, shown this once: {}", made.reveal_once()))?;
@@ -40,7 +47,22 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
     tracing::info!(address = %server.address(), "listening");
     stop.told().await;
     tracing::info!("stopping: no new connections, what runs is finished");
-    server.stop().await
+    let stopped = server.stop().await;
+    if let Some(valkey) = valkey {
+        valkey.close().await;
+    }
+    stopped
+}
+
+/// What the nodes rotate by together, if the settings name it. A server that cannot be reached is no reason not to
+/// start; one that is something else is.
+async fn valkey(settings: &Settings) -> anyhow::Result<Option<Arc<Valkey>>> {
+    let Some(url) = &settings.valkey.url else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(
+        Valkey::connect(url.expose(), claviger_valkey::Settings::default()).await.context("setting valkey.url")?,
+    )))
 }
 
 /// Hears of SIGTERM and SIGINT, from the moment on in which it is made.
@@ -104,6 +126,7 @@ impl Server {
         let stop = CancellationToken::new();
         tasks.spawn(write_uses(Arc::clone(&app), stop.clone()));
         tasks.spawn(watch(Arc::clone(&app), stop.clone()));
+        tasks.spawn(tell_whether_heard(Arc::clone(&app), stop.clone()));
         Ok(Self { app, front, tasks, stop })
     }
 
@@ -133,9 +156,28 @@ async fn write_uses(app: Arc<App>, stop: CancellationToken) {
 
 async fn watch(app: Arc<App>, stop: CancellationToken) {
     while let Some(error) = stop.run_until_cancelled(app.watch()).await {
-        warn("the database cannot be watched for changes by other processes; it will be tried again", &error);
+        tracing::info!(
+            error = &error as &(dyn std::error::Error + 'static),
+            "watching the database for changes broke off; it is begun again"
+        );
         if stop.run_until_cancelled(tokio::time::sleep(WATCH_AGAIN)).await.is_none() {
             return;
+        }
+    }
+}
+
+/// Once, not at every try.
+async fn tell_whether_heard(app: Arc<App>, stop: CancellationToken) {
+    // Not at once: a watch takes a moment to begin.
+    let mut beat = tokio::time::interval_at(Instant::now() + LOOK_WHETHER_HEARD, LOOK_WHETHER_HEARD);
+    let mut heard = true;
+    while stop.run_until_cancelled(beat.tick()).await.is_some() {
+        match (std::mem::replace(&mut heard, app.keyring.is_hearing()), heard) {
+            (true, false) => tracing::warn!(
+                "changes by other processes are not heard of: until they are, every request asks the database"
+            ),
+            (false, true) => tracing::info!("changes by other processes are heard of again"),
+            (true, true) | (false, false) => {}
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Settings: the defaults in `claviger.toml`, then a file, then the environment, then flags.
 
 mod layers;
+mod platform;
 mod provider;
 mod values;
 
@@ -9,13 +10,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use claviger_app::Cache;
+use claviger_app::keyring::PlatformKey;
 use claviger_core::{Catalogue, ProviderId};
 use claviger_seal::MasterKey;
 use serde::Deserialize;
 
+use platform::Platform;
 use provider::ProviderSettings;
-use values::Size;
 pub(crate) use values::{Level, Secret, Span};
+use values::{Size, SpanOrNone};
 
 use crate::cli::{LogFormat, ServeFlags, SettingsFlags};
 
@@ -26,14 +30,15 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) server: Server,
     pub(crate) log: Log,
-    #[serde(default)]
-    pub(crate) database: Database,
+    pub(crate) database: DatabaseSettings,
     #[serde(default)]
     pub(crate) vault: Vault,
     #[serde(default)]
     pub(crate) auth: AuthSettings,
     platform: Platform,
-    pub(crate) cache: Cache,
+    #[serde(default)]
+    pub(crate) valkey: Valkey,
+    cache: CacheSettings,
     pub(crate) gateway: GatewayLimits,
     #[serde(default)]
     providers: BTreeMap<String, ProviderSettings>,
@@ -55,9 +60,17 @@ pub(crate) struct Log {
     pub(crate) level: Level,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DatabaseSettings {
+    /// May hold a password.
+    pub(crate) url: Option<Secret>,
+    pub(crate) connections: u32,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Database {
+pub(crate) struct Valkey {
     /// May hold a password.
     pub(crate) url: Option<Secret>,
 }
@@ -77,14 +90,10 @@ pub(crate) struct AuthSettings {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Platform {
-    fallback: bool,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Cache {
-    pub(crate) entries: usize,
+struct CacheSettings {
+    entries: usize,
+    bytes: Size,
+    stale_grace: SpanOrNone,
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,16 +138,36 @@ impl Settings {
         {
             bail!("setting server.public_url: must begin with http:// or https://");
         }
-        if self.platform.fallback {
-            bail!("setting platform.fallback: this version has no platform keys to fall back to; set it to false");
-        }
         if self.cache.entries == 0 {
             bail!("setting cache.entries: must be at least 1");
+        }
+        if self.cache.bytes.0 < 1024 * 1024 {
+            bail!("setting cache.bytes: must be at least 1MiB");
+        }
+        if !(2..=1_000).contains(&self.database.connections) {
+            bail!("setting database.connections: must be 2 to 1000");
         }
         if self.server.workers.is_some_and(|workers| workers == 0 || workers > 1_024) {
             bail!("setting server.workers: must be 1 to 1024");
         }
-        self.catalogue().map(drop)
+        let catalogue = self.catalogue()?;
+        self.platform.keys(&catalogue).map(drop)
+    }
+
+    /// What is kept in memory.
+    pub(crate) fn cache(&self) -> Cache {
+        let settings = &self.cache;
+        Cache { entries: settings.entries, bytes: settings.bytes.0 as u64, stale_grace: settings.stale_grace.0 }
+    }
+
+    /// Whether workspaces without keys of their own or their organization's get the operator's.
+    pub(crate) fn platform_fallback(&self) -> bool {
+        self.platform.fallback
+    }
+
+    /// The operator's keys that the settings give.
+    pub(crate) fn platform_keys(&self, catalogue: &Catalogue) -> anyhow::Result<Vec<PlatformKey>> {
+        self.platform.keys(catalogue)
     }
 
     /// The catalogue, with the operator's providers and addresses.

@@ -1,20 +1,19 @@
-//! `PATCH /api/workspaces/{id}/byok-keys/{keyId}`
+//! `PATCH …/byok-keys/{keyId}`
 
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use claviger_app::access::ManageKeys;
 use claviger_app::keys::ChangeKeyError;
+use claviger_core::KeyName;
 use claviger_core::key::InvalidName;
-use claviger_core::{KeyId, KeyName};
-use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::KeyShown;
-use crate::Shared;
+use super::{KeyAt, KeyShown};
 use crate::auth::{self, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::json::{self, Body};
+use crate::{Shared, name, owners};
 
 /// Why a key is not changed.
 #[derive(Debug, thiserror::Error)]
@@ -30,7 +29,7 @@ pub(crate) enum ChangeError {
 }
 
 impl Refusal for ChangeError {
-    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, json::BODY, &[Code::UnknownWorkspace, Code::UnknownKey]];
+    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, json::BODY, &[Code::UnknownKey]];
 
     fn problem(self) -> Problem {
         match self {
@@ -38,8 +37,9 @@ impl Refusal for ChangeError {
             Self::Name(invalid) => Problem::input("name", invalid),
             Self::MalformedKeyId => Problem::new(Code::UnknownKey, self),
             Self::Change(error) => match error {
-                ChangeKeyError::NoOwner => Problem::new(Code::UnknownWorkspace, error),
+                ChangeKeyError::NoOwner(owner) => owners::unknown(&owner),
                 ChangeKeyError::NoKey => Problem::new(Code::UnknownKey, error),
+                ChangeKeyError::Given(_) => Problem::new(Code::KeyGivenBySetting, error),
                 ChangeKeyError::Store(error) => Problem::store(&error),
             },
         }
@@ -51,7 +51,7 @@ impl Refusal for ChangeError {
 #[serde(deny_unknown_fields)]
 pub(crate) struct ChangeKeyRequest {
     /// The new name, of at most 120 characters; an empty one or `null` clears it.
-    #[serde(default, deserialize_with = "json::name")]
+    #[serde(default, deserialize_with = "name::read")]
     #[schema(examples("Production"))]
     name: Option<String>,
     /// Whether it takes part in rotation.
@@ -67,19 +67,8 @@ impl ChangeKeyRequest {
         if self.name.is_none() && self.enabled.is_none() {
             return Err(ChangeError::Nothing);
         }
-        let name = self.name.map(|name| KeyName::parse(&name)).transpose()?;
+        let name = name::check(self.name)?;
         Ok((name, self.enabled))
-    }
-}
-
-/// The key that the path names; `None` where it cannot be one.
-pub(crate) struct KeyAt(Option<KeyId>);
-
-impl FromRequestParts<Shared> for KeyAt {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
-        Ok(Self(auth::path_parameter(parts, "keyId").await.parse().ok()))
     }
 }
 
@@ -99,7 +88,6 @@ pub(crate) struct ChangeKeyAnswer {
     patch,
     path = "/api/workspaces/{id}/byok-keys/{keyId}",
     operation_id = "changeKey",
-    tag = "Keys",
     params(
         ("id" = String, Path, description = "The workspace."),
         ("keyId" = String, Path, description = "The key.")

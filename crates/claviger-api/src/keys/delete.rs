@@ -1,4 +1,4 @@
-//! `DELETE /api/workspaces/{id}/byok-keys`
+//! `DELETE …/byok-keys`
 
 use axum::Json;
 use axum::extract::State;
@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use crate::auth::{self, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::json::{self, Body};
-use crate::{Shared, Success};
+use crate::{Shared, Success, owners};
 
 /// Why a key is not deleted.
 #[derive(Debug, thiserror::Error)]
@@ -25,16 +25,16 @@ pub(crate) enum DeleteError {
 }
 
 impl Refusal for DeleteError {
-    const CODES: &[&[Code]] =
-        &[auth::TOKEN, auth::RIGHT, json::BODY, &[Code::UnknownProvider, Code::UnknownWorkspace, Code::UnknownKey]];
+    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, json::BODY, &[Code::UnknownProvider, Code::UnknownKey]];
 
     fn problem(self) -> Problem {
         match self {
             Self::UnknownProvider => Problem::new(Code::UnknownProvider, self).at("providerId"),
             Self::MalformedKeyId => Problem::new(Code::UnknownKey, self),
             Self::Delete(error) => match error {
-                ChangeKeyError::NoOwner => Problem::new(Code::UnknownWorkspace, error),
+                ChangeKeyError::NoOwner(owner) => owners::unknown(&owner),
                 ChangeKeyError::NoKey => Problem::new(Code::UnknownKey, error),
+                ChangeKeyError::Given(_) => Problem::new(Code::KeyGivenBySetting, error),
                 ChangeKeyError::Store(error) => Problem::store(&error),
             },
         }
@@ -67,7 +67,6 @@ impl DeleteKeyRequest {
     delete,
     path = "/api/workspaces/{id}/byok-keys",
     operation_id = "deleteKeys",
-    tag = "Keys",
     params(("id" = String, Path, description = "The workspace.")),
     request_body = DeleteKeyRequest,
     responses((status = 200, description = "Deleted.", body = Success), Refusals<DeleteError>),

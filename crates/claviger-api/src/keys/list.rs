@@ -1,4 +1,4 @@
-//! `GET /api/workspaces/{id}/byok-keys`
+//! `GET …/byok-keys`
 
 use axum::Json;
 use axum::extract::State;
@@ -8,36 +8,35 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::KeyShown;
-use crate::Shared;
 use crate::auth::{self, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
+use crate::{Shared, owners};
 
 impl Refusal for ListKeysError {
-    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT, &[Code::UnknownWorkspace]];
+    const CODES: &[&[Code]] = &[auth::TOKEN, auth::RIGHT];
 
     fn problem(self) -> Problem {
         match self {
-            Self::NoOwner => Problem::new(Code::UnknownWorkspace, self),
+            Self::NoOwner(owner) => owners::unknown(&owner),
             Self::Store(error) => Problem::store(&error),
         }
     }
 }
 
-/// A workspace's keys.
+/// An owner's keys.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct KeyList {
     /// By provider, then in the order in which they were added.
     keys: Vec<KeyShown>,
 }
 
-/// List a workspace's keys
+/// List keys
 ///
 /// Secrets are masked. By provider, then in the order in which they were added, which is the order of rotation.
 #[utoipa::path(
     get,
     path = "/api/workspaces/{id}/byok-keys",
     operation_id = "listKeys",
-    tag = "Keys",
     params(("id" = String, Path, description = "The workspace.")),
     responses((status = 200, description = "The keys.", body = KeyList), Refusals<ListKeysError>),
     security(("token" = ["root", "service", "admin", "member"]))

@@ -1,16 +1,35 @@
-//! A workspace's provider keys.
+//! An owner's provider keys: of a workspace, an organization, or the platform.
 
 pub(crate) mod change;
 pub(crate) mod delete;
+pub(crate) mod inherited;
 pub(crate) mod list;
+pub(crate) mod outcome;
 pub(crate) mod put;
+pub(crate) mod resolve;
 
+use axum::extract::FromRequestParts;
 use claviger_app::KeyRecord;
 use claviger_core::{KeyId, KeyName, KeyStatus, ProviderId, Timestamp};
+use http::request::Parts;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// One stored key. Its secret is not in it.
+use crate::error::Problem;
+use crate::{Shared, auth};
+
+/// The key that the path names; `None` where it cannot be one.
+pub(crate) struct KeyAt(pub(crate) Option<KeyId>);
+
+impl FromRequestParts<Shared> for KeyAt {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {
+        Ok(Self(auth::path_parameter(parts, "keyId").await.parse().ok()))
+    }
+}
+
+/// One key. Its secret is not in it.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Key)]
@@ -33,7 +52,8 @@ pub(crate) struct KeyShown {
     /// How it fares: `active`, or `unreadable` where it cannot be opened and is passed over.
     #[schema(value_type = String, examples("active"))]
     status: KeyStatus,
-    /// Who added it: the user that a service named, or `token:` and the token's id.
+    /// Who added it: the user that a service named, `token:` and the token's id, or `settings` for a key of the
+    /// platform that a setting gives, and that can be changed only there; its name is the setting's.
     #[schema(required = true)]
     created_by: Option<String>,
     /// When it was added.

@@ -1,4 +1,4 @@
-//! `POST /api/workspaces/{id}/byok-keys`: adds a key, or replaces one.
+//! `POST …/byok-keys`: adds a key, or replaces one.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,10 +10,10 @@ use claviger_core::{Catalogue, KeyId, KeyName, KeySecret, ProviderId, Timestamp}
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::Shared;
 use crate::auth::{self, ActorHeader, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::json::{self, Body, SecretText};
+use crate::{Shared, name, owners};
 
 /// Why a key is not stored.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +35,7 @@ impl Refusal for PutError {
         auth::TOKEN,
         auth::RIGHT,
         json::BODY,
-        &[Code::UnknownProvider, Code::UnknownWorkspace, Code::UnknownKey, Code::KeyLimitReached, Code::DuplicateKey],
+        &[Code::UnknownProvider, Code::UnknownKey, Code::KeyLimitReached, Code::DuplicateKey],
         &[Code::PoolUnreadable, Code::Internal],
     ];
 
@@ -46,8 +46,9 @@ impl Refusal for PutError {
             Self::Name(invalid) => Problem::input("name", invalid),
             Self::MalformedKeyId => Problem::new(Code::UnknownKey, self),
             Self::Put(error) => match error {
-                PutKeyError::NoOwner => Problem::new(Code::UnknownWorkspace, error),
+                PutKeyError::NoOwner(owner) => owners::unknown(&owner),
                 PutKeyError::NoKey => Problem::new(Code::UnknownKey, error),
+                PutKeyError::Given(_) => Problem::new(Code::KeyGivenBySetting, error),
                 PutKeyError::LimitReached => Problem::new(Code::KeyLimitReached, error),
                 PutKeyError::Duplicate(ref id) => Problem::new(Code::DuplicateKey, &error).key(id.clone()),
                 PutKeyError::Unreadable(error) => Problem::unreadable(&error),
@@ -73,7 +74,7 @@ pub(crate) struct PutKeyRequest {
     key_id: Option<String>,
     /// A name for people, of at most 120 characters. When replacing, an absent name leaves the name as it is, and an
     /// empty one clears it.
-    #[serde(default, deserialize_with = "json::name")]
+    #[serde(default, deserialize_with = "name::read")]
     #[schema(examples("Production"))]
     name: Option<String>,
 }
@@ -82,7 +83,7 @@ impl PutKeyRequest {
     fn check(self, catalogue: &Catalogue) -> Result<(PutKey, Option<KeyId>), PutError> {
         let provider = catalogue.get(&self.provider_id).ok_or(PutError::UnknownProvider)?;
         let secret = KeySecret::parse(&self.api_key.0)?;
-        let name = self.name.map(|name| KeyName::parse(&name)).transpose()?;
+        let name = name::check(self.name)?;
         let id = self.key_id.map(|id| id.parse().map_err(|_| PutError::MalformedKeyId)).transpose()?;
         Ok((PutKey { provider: provider.id.clone(), secret, name }, id))
     }
@@ -149,7 +150,6 @@ impl StoredKey {
     post,
     path = "/api/workspaces/{id}/byok-keys",
     operation_id = "putKey",
-    tag = "Keys",
     params(("id" = String, Path, description = "The workspace."), ActorHeader),
     request_body = PutKeyRequest,
     responses((status = 200, description = "The key was stored.", body = PutKeyAnswer), Refusals<PutError>),

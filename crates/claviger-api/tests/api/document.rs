@@ -63,6 +63,38 @@ fn errors_are_documented_where_they_can_happen_and_have_one_shape() {
 }
 
 #[test]
+fn codes_are_listed_once_each() {
+    let document = document();
+    let codes = document["components"]["schemas"]["ErrorCode"]["enum"].as_array().unwrap();
+    let once: BTreeSet<_> = codes.iter().map(ToString::to_string).collect();
+    assert_eq!(once.len(), codes.len(), "{codes:?}");
+}
+
+#[test]
+fn the_owners_operations_say_what_can_be_answered_there() {
+    let document = document();
+    let told = |path: &str, method: &str, status: &str| {
+        let described = &document["paths"][path][method]["responses"][status]["description"];
+        described.as_str().unwrap_or_default().to_owned()
+    };
+    for (path, unknown) in [
+        ("/api/workspaces/{id}/byok-keys", "unknown_workspace"),
+        ("/api/organizations/{id}/byok-keys", "unknown_organization"),
+        ("/api/platform/byok-keys", ""),
+    ] {
+        for method in ["get", "post", "delete"] {
+            let not_found = told(path, method, "404");
+            for code in ["unknown_workspace", "unknown_organization"] {
+                assert_eq!(not_found.contains(code), code == unknown, "{method} {path}");
+            }
+            let given = path.contains("platform") && method != "get";
+            assert_eq!(told(path, method, "409").contains("key_given_by_setting"), given, "{method} {path}");
+        }
+    }
+    assert!(told("/api/workspaces/{id}", "put", "400").contains("unknown_organization"));
+}
+
+#[test]
 fn every_field_is_described_and_every_reference_leads_somewhere() {
     let document = document();
     let schemas = document["components"]["schemas"].as_object().unwrap();

@@ -1,43 +1,28 @@
 //! When the database does not do its work.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
-use claviger_app::{App, Parts, Store};
-use claviger_core::Catalogue;
-use claviger_seal::{MasterKey, TokenHash};
-use claviger_store_sqlite::SqliteStore;
-use claviger_testkit::{ManualClock, random_secret};
+use claviger_testkit::{TestApp, random_secret};
 use http::Request;
 use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::log::Log;
-use crate::world::{ACME_KEYS, send, with_token};
+use crate::world::{ACME_KEYS, GROUP_KEYS, PLATFORM_KEYS, World, router, send, with_token};
 
 /// A control plane whose database is closed, and its root token.
 async fn without_a_database() -> (Router, String) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(SqliteStore::open(&folder.path().join("claviger.db")).await.unwrap());
-    let parts = Parts {
-        store: Arc::clone(&store) as _,
-        master: MasterKey::parse(&MasterKey::generate().unwrap()).unwrap(),
-        catalogue: Catalogue::builtin().unwrap(),
-        clock: Arc::new(ManualClock::new()),
-        cache_entries: 10,
-    };
-    let app = App::start(parts).await.unwrap();
-    let root = random_secret();
-    app.admit_root(Some(TokenHash::of(root.as_bytes()))).await.unwrap();
-    store.close().await;
-    (claviger_api::router(Arc::new(app), Arc::new(String::new)), root)
+    let test = TestApp::new().await;
+    let root = test.root_token().await;
+    test.store.close().await;
+    (router(&test), root)
 }
 
 #[tokio::test]
 async fn a_database_that_is_gone_is_told_without_a_word_on_why() {
     let (router, root) = without_a_database().await;
     let key = format!("{ACME_KEYS}/key_01ARZ3NDEKTSV4RRFFQ69G5FAV");
+    let inherited = format!("{ACME_KEYS}/inherited-status");
     let log = Log::begin();
     let requests = [
         ("GET", "/readyz", Value::Null),
@@ -49,6 +34,13 @@ async fn a_database_that_is_gone_is_told_without_a_word_on_why() {
         ("POST", ACME_KEYS, json!({"providerId": "openai", "apiKey": random_secret()})),
         ("DELETE", ACME_KEYS, json!({"providerId": "openai"})),
         ("PATCH", &key, json!({"enabled": true})),
+        ("GET", &inherited, Value::Null),
+        ("GET", "/api/organizations", Value::Null),
+        ("GET", "/api/organizations/group", Value::Null),
+        ("PUT", "/api/organizations/group", json!({})),
+        ("DELETE", "/api/organizations/group", Value::Null),
+        ("GET", GROUP_KEYS, Value::Null),
+        ("POST", PLATFORM_KEYS, json!({"providerId": "openai", "apiKey": random_secret()})),
         ("GET", "/api/tokens", Value::Null),
         ("POST", "/api/tokens", json!({"name": "a", "role": "member", "workspaceId": "acme"})),
         ("DELETE", "/api/tokens/abcdefghijklmnop", Value::Null),
@@ -77,4 +69,23 @@ async fn a_database_that_is_gone_is_told_without_a_word_on_why() {
     }
     let request = with_token("GET", "/api/providers", &root).body(Body::empty()).unwrap();
     assert_eq!(send(&router, request).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_key_that_is_in_memory_is_handed_out_without_the_database_and_no_other() {
+    let world = World::new().await;
+    world.key("openai").await;
+    world.key("anthropic").await;
+    let (token, _) = world.token("runtime", Some("acme"), json!({"reveal": true})).await;
+    let resolve = format!("{ACME_KEYS}/resolve");
+    let asked = async |provider| world.ask(&token, "POST", &resolve, json!({"providerId": provider})).await;
+    let kept = asked("openai").await.json();
+    world.test.store.close().await;
+    assert_eq!(asked("openai").await.json(), kept);
+    let answer = asked("anthropic").await;
+    answer.assert_refused(503, "store_unavailable", None);
+    assert_eq!(answer.headers["retry-after"], "1");
+    let outcome = format!("{ACME_KEYS}/{}/outcome", kept["keyId"].as_str().unwrap());
+    let told = world.ask(&token, "POST", &outcome, json!({"status": 200})).await;
+    told.assert_refused(503, "store_unavailable", None);
 }

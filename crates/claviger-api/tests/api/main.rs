@@ -3,9 +3,15 @@
 mod bodies;
 mod document;
 mod faults;
+mod inherited;
 mod keys;
 mod log;
 mod operations;
+mod organizations;
+mod outcome;
+mod owners;
+mod platform;
+mod resolve;
 mod rights;
 mod secrets;
 mod tokens;

@@ -54,15 +54,27 @@ async fn the_page_of_the_document_is_complete_and_runs_nothing() {
 #[tokio::test]
 async fn a_path_that_leads_nowhere_and_a_method_that_is_not_taken_are_told_apart() {
     let world = World::new().await;
-    for path in
-        ["/", "/api", "/api/nothing", "/api/workspaces/", "/api/workspaces/acme/byok-keys/", "/docs/", "/index.html"]
-    {
+    for path in [
+        "/",
+        "/api",
+        "/api/nothing",
+        "/api/workspaces/",
+        "/api/workspaces/acme/byok-keys/",
+        "/api/platform",
+        "/docs/",
+        "/index.html",
+    ] {
         get(&world, path).await.assert_refused(404, "not_found", None);
     }
     for (method, path, allowed) in [
         ("POST", "/api/workspaces", &["GET"][..]),
         ("PATCH", "/api/workspaces/acme", &["PUT", "GET", "DELETE"]),
         ("PUT", "/api/workspaces/acme/byok-keys", &["GET", "POST", "DELETE"]),
+        ("PATCH", "/api/workspaces/acme/byok-keys/resolve", &["POST"]),
+        ("PATCH", "/api/workspaces/acme/byok-keys/inherited-status", &["GET"]),
+        ("GET", "/api/workspaces/acme/byok-keys/key_1/outcome", &["POST"]),
+        ("POST", "/api/organizations/group/byok-keys/resolve", &["PATCH"]),
+        ("PUT", "/api/platform/byok-keys", &["GET", "POST", "DELETE"]),
         ("GET", "/api/tokens/abc", &["DELETE"]),
         ("POST", "/healthz", &["GET"]),
     ] {

@@ -6,10 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use claviger_testkit::random_secret;
 use serde_json::{Value, json};
 
-use crate::world::{ACME_KEYS, Answer, World};
+use crate::world::{ACME_KEYS, Answer, GROUP_KEYS, PLATFORM_KEYS, World};
 
-/// Who asks. What is asked for belongs to the workspace `acme`.
-const WHO: [&str; 8] = ["nobody", "root", "service", "admin", "admin of another", "member", "runtime", "expired"];
+/// Who asks. What is asked for belongs to the workspace `acme`, where it belongs to one.
+const WHO: [&str; 10] = [
+    "nobody",
+    "root",
+    "service",
+    "service with reveal",
+    "admin",
+    "admin of another",
+    "member",
+    "runtime",
+    "runtime with reveal",
+    "expired",
+];
 
 /// What becomes of it: allowed, or the status.
 type Class = u16;
@@ -19,49 +30,67 @@ const F: Class = 403;
 const N: Class = 404;
 
 /// Each operation, with its class for each of `WHO`.
-const CASES: &[(&str, [Class; 8])] = &[
-    ("GET /api/providers", [U, A, A, A, A, A, A, U]),
-    ("GET /api/workspaces", [U, A, A, F, F, F, F, U]),
-    ("PUT /api/workspaces/{id}", [U, A, A, F, F, F, F, U]),
-    ("GET /api/workspaces/{id}", [U, A, A, F, F, F, F, U]),
-    ("DELETE /api/workspaces/{id}", [U, A, A, F, F, F, F, U]),
-    ("GET /api/workspaces/{id}/byok-keys", [U, A, A, A, F, A, F, U]),
-    ("POST /api/workspaces/{id}/byok-keys", [U, A, A, A, F, F, F, U]),
-    ("DELETE /api/workspaces/{id}/byok-keys", [U, A, A, A, F, F, F, U]),
-    ("PATCH /api/workspaces/{id}/byok-keys/{keyId}", [U, A, A, A, F, F, F, U]),
-    ("POST /api/tokens", [U, A, A, A, F, F, F, U]),
-    ("GET /api/tokens", [U, A, A, A, A, F, F, U]),
+const CASES: &[(&str, [Class; 10])] = &[
+    ("GET /api/providers", [U, A, A, A, A, A, A, A, A, U]),
+    ("GET /api/workspaces", [U, A, A, A, F, F, F, F, F, U]),
+    ("PUT /api/workspaces/{id}", [U, A, A, A, F, F, F, F, F, U]),
+    ("GET /api/workspaces/{id}", [U, A, A, A, F, F, F, F, F, U]),
+    ("DELETE /api/workspaces/{id}", [U, A, A, A, F, F, F, F, F, U]),
+    ("GET /api/organizations", [U, A, A, A, F, F, F, F, F, U]),
+    ("PUT /api/organizations/{id}", [U, A, A, A, F, F, F, F, F, U]),
+    ("GET /api/organizations/{id}", [U, A, A, A, F, F, F, F, F, U]),
+    ("DELETE /api/organizations/{id}", [U, A, A, A, F, F, F, F, F, U]),
+    ("GET /api/workspaces/{id}/byok-keys", [U, A, A, A, A, F, A, F, F, U]),
+    ("POST /api/workspaces/{id}/byok-keys", [U, A, A, A, A, F, F, F, F, U]),
+    ("DELETE /api/workspaces/{id}/byok-keys", [U, A, A, A, A, F, F, F, F, U]),
+    ("PATCH /api/workspaces/{id}/byok-keys/{keyId}", [U, A, A, A, A, F, F, F, F, U]),
+    ("GET /api/organizations/{id}/byok-keys", [U, A, A, A, F, F, F, F, F, U]),
+    ("POST /api/organizations/{id}/byok-keys", [U, A, A, A, F, F, F, F, F, U]),
+    ("DELETE /api/organizations/{id}/byok-keys", [U, A, A, A, F, F, F, F, F, U]),
+    ("PATCH /api/organizations/{id}/byok-keys/{keyId}", [U, A, A, A, F, F, F, F, F, U]),
+    ("GET /api/platform/byok-keys", [U, A, F, F, F, F, F, F, F, U]),
+    ("POST /api/platform/byok-keys", [U, A, F, F, F, F, F, F, F, U]),
+    ("DELETE /api/platform/byok-keys", [U, A, F, F, F, F, F, F, F, U]),
+    ("PATCH /api/platform/byok-keys/{keyId}", [U, A, F, F, F, F, F, F, F, U]),
+    ("GET /api/workspaces/{id}/byok-keys/inherited-status", [U, A, A, A, A, F, A, F, F, U]),
+    ("POST /api/workspaces/{id}/byok-keys/resolve", [U, F, F, A, F, F, F, F, A, U]),
+    ("POST /api/workspaces/{id}/byok-keys/{keyId}/outcome", [U, F, F, A, F, F, F, F, A, U]),
+    ("POST /api/tokens", [U, A, A, A, A, F, F, F, F, U]),
+    ("GET /api/tokens", [U, A, A, A, A, A, F, F, F, U]),
     // Other workspaces' tokens do not exist for an admin.
-    ("DELETE /api/tokens/{id}", [U, A, A, A, N, F, F, U]),
-    ("GET /healthz", [A; 8]),
-    ("GET /readyz", [A; 8]),
-    ("GET /metrics", [A; 8]),
-    ("GET /openapi.json", [A; 8]),
-    ("GET /docs", [A; 8]),
+    ("DELETE /api/tokens/{id}", [U, A, A, A, A, N, F, F, F, U]),
+    ("GET /healthz", [A; 10]),
+    ("GET /readyz", [A; 10]),
+    ("GET /metrics", [A; 10]),
+    ("GET /openapi.json", [A; 10]),
+    ("GET /docs", [A; 10]),
 ];
 
 /// An operation's request, made anew each time on what is there to be changed or deleted.
 async fn ask(world: &World, token: &str, operation: &str) -> Answer {
     let (method, path) = operation.split_once(' ').unwrap();
+    let path = path.replace("workspaces/{id}", "workspaces/acme").replace("organizations/{id}", "organizations/group");
+    let keys = path.split("/{keyId}").next().unwrap().to_owned();
     let (path, body) = match operation {
-        "PUT /api/workspaces/{id}" => ("/api/workspaces/acme".to_owned(), json!({"name": "Acme"})),
-        "GET /api/workspaces/{id}" => ("/api/workspaces/acme".to_owned(), Value::Null),
-        "DELETE /api/workspaces/{id}" => {
-            world.done("PUT", "/api/workspaces/doomed", json!({})).await;
-            ("/api/workspaces/doomed".to_owned(), Value::Null)
+        "DELETE /api/workspaces/{id}" | "DELETE /api/organizations/{id}" => {
+            let doomed = path.replace("acme", "doomed").replace("group", "doomed");
+            world.done("PUT", &doomed, json!({})).await;
+            (doomed, Value::Null)
         }
-        "GET /api/workspaces/{id}/byok-keys" => (ACME_KEYS.to_owned(), Value::Null),
-        "POST /api/workspaces/{id}/byok-keys" => {
-            (ACME_KEYS.to_owned(), json!({"providerId": "openai", "apiKey": random_secret()}))
+        _ if path.ends_with("/byok-keys/resolve") => (path, json!({"providerId": "openai"})),
+        _ if path.contains("/{keyId}") => {
+            let id = world.keys_at(&keys).await[0]["id"].as_str().unwrap().to_owned();
+            let body = if method == "PATCH" { json!({"enabled": true}) } else { json!({"status": 200}) };
+            (path.replace("{keyId}", &id), body)
         }
-        "DELETE /api/workspaces/{id}/byok-keys" => {
-            let id = world.key("anthropic").await["id"].clone();
-            (ACME_KEYS.to_owned(), json!({"providerId": "anthropic", "keyId": id}))
+        _ if path.ends_with("/byok-keys") && method == "POST" => {
+            (path, json!({"providerId": "openai", "apiKey": random_secret()}))
         }
-        "PATCH /api/workspaces/{id}/byok-keys/{keyId}" => {
-            let id = world.keys().await[0]["id"].as_str().unwrap().to_owned();
-            (format!("{ACME_KEYS}/{id}"), json!({"enabled": true}))
+        _ if path.ends_with("/byok-keys") && method == "DELETE" => {
+            let id = world.key_at(&keys, "anthropic").await["id"].clone();
+            (path, json!({"providerId": "anthropic", "keyId": id}))
         }
+        _ if method == "PUT" => (path, json!({"name": "Acme"})),
         "POST /api/tokens" => ("/api/tokens".to_owned(), json!({"name": "a", "role": "member", "workspaceId": "acme"})),
         "DELETE /api/tokens/{id}" => {
             let (_, id) = world.token("member", Some("acme"), json!({})).await;
@@ -69,7 +98,7 @@ async fn ask(world: &World, token: &str, operation: &str) -> Answer {
         }
         _ => {
             assert!(!path.contains('{'), "{operation} needs a request of its own");
-            (path.to_owned(), Value::Null)
+            (path, Value::Null)
         }
     };
     world.ask(token, method, &path, body).await
@@ -80,20 +109,25 @@ async fn every_operation_is_open_to_those_it_names_and_nobody_else() {
     let world = World::new().await;
     let expired = world.expired_token().await;
     let token = async |role, workspace| world.token(role, workspace, json!({})).await.0;
+    let revealing = async |role, workspace| world.token(role, workspace, json!({"reveal": true})).await.0;
     let tokens = [
         String::new(),
         world.root.clone(),
         token("service", None).await,
+        revealing("service", None).await,
         token("admin", Some("acme")).await,
         token("admin", Some("other")).await,
         token("member", Some("acme")).await,
         token("runtime", Some("acme")).await,
+        revealing("runtime", Some("acme")).await,
         expired,
     ];
-    world.key("openai").await;
+    for keys in [ACME_KEYS, GROUP_KEYS, PLATFORM_KEYS] {
+        world.key_at(keys, "openai").await;
+    }
 
     let document: Value = serde_json::from_str(&claviger_api::openapi_document()).unwrap();
-    let mut cases: BTreeMap<&str, &[Class; 8]> = CASES.iter().map(|(name, classes)| (*name, classes)).collect();
+    let mut cases: BTreeMap<&str, &[Class; 10]> = CASES.iter().map(|(name, classes)| (*name, classes)).collect();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let name = format!("{} {path}", method.to_uppercase());
@@ -116,9 +150,16 @@ fn documented_roles(operation: &Value) -> BTreeSet<String> {
     named.into_iter().flatten().map(|role| role.as_str().unwrap().to_owned()).collect()
 }
 
-/// The roles that really may use an operation; none where it is open to everybody.
-fn roles(classes: &[Class; 8]) -> BTreeSet<String> {
-    let open = classes[0] == A;
-    let allowed = WHO.iter().zip(classes).filter(|(who, class)| **class == A && !who.contains(' '));
-    allowed.filter(|_| !open).map(|(who, _)| (*who).to_owned()).collect()
+/// The roles that really may use an operation; none where it is open to everybody. That a token has `reveal` is named
+/// only where it matters.
+fn roles(classes: &[Class; 10]) -> BTreeSet<String> {
+    let class = |who: &str| WHO.iter().zip(classes).find(|(one, _)| **one == who).map(|(_, class)| *class);
+    let matters = |who: &str| match who.split_once(' ') {
+        None => true,
+        Some((role, "with reveal")) => class(role) != Some(A),
+        Some(_) => false,
+    };
+    let open = class("nobody") == Some(A);
+    let allowed = WHO.iter().filter(|who| class(who) == Some(A) && matters(who));
+    allowed.filter(|_| !open).map(|who| (*who).to_owned()).collect()
 }

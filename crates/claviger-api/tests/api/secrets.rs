@@ -6,7 +6,7 @@ use http::Request;
 use serde_json::{Value, json};
 
 use crate::log::Log;
-use crate::world::{ACME_KEYS, Answer, World, with_token};
+use crate::world::{ACME_KEYS, Answer, GROUP_KEYS, PLATFORM_KEYS, World, with_token};
 
 /// Everything of an answer that a caller, or whoever is in between, sees.
 fn seen(answer: &Answer) -> String {
@@ -17,6 +17,7 @@ fn seen(answer: &Answer) -> String {
 async fn a_secret_in_any_place_of_a_request_comes_out_nowhere() {
     let world = World::new().await;
     let (token, _) = world.token("admin", Some("acme"), json!({})).await;
+    let (revealing, _) = world.token("runtime", Some("acme"), json!({"reveal": true})).await;
     let key = world.key("openai").await["id"].clone();
     let log = Log::begin();
 
@@ -38,7 +39,30 @@ async fn a_secret_in_any_place_of_a_request_comes_out_nowhere() {
             json!([secret]),
             json!(secret),
         ] {
-            answers.push(world.ask(&token, "POST", ACME_KEYS, body).await);
+            answers.push(world.ask(&token, "POST", ACME_KEYS, body.clone()).await);
+            answers.push(world.ask(&world.root, "POST", GROUP_KEYS, body.clone()).await);
+            answers.push(world.ask(&world.root, "POST", PLATFORM_KEYS, body).await);
+        }
+        let (resolve, outcome) =
+            (format!("{ACME_KEYS}/resolve"), format!("{ACME_KEYS}/{}/outcome", key.as_str().unwrap()));
+        for (path, body) in [
+            (&resolve, json!({"providerId": secret})),
+            (&resolve, json!({"providerId": {"id": secret}})),
+            (&resolve, json!({"providerId": "anthropic", secret: secret})),
+            (&outcome, json!({"status": secret})),
+            (&outcome, json!({"status": 401, "retryAfter": [secret]})),
+            (&outcome, json!({"status": 401, "retryAfter": secret, "body": secret})),
+            (&outcome, json!({"status": 401, secret: secret})),
+        ] {
+            answers.push(world.ask(&revealing, "POST", path, body).await);
+        }
+        for (path, body) in [
+            ("/api/workspaces/acme", json!({"organizationId": secret})),
+            ("/api/workspaces/acme", json!({"organizationId": [secret]})),
+            ("/api/organizations/group", json!({"keysEnabled": secret})),
+            ("/api/organizations/group", json!({secret: secret})),
+        ] {
+            answers.push(world.ask(&world.root, "PUT", path, body).await);
         }
         let change = format!("{ACME_KEYS}/{}", key.as_str().unwrap());
         answers.push(world.ask(&token, "PATCH", &change, json!({"enabled": secret})).await);
@@ -59,6 +83,10 @@ async fn a_secret_in_any_place_of_a_request_comes_out_nowhere() {
     for path in [
         format!("{ACME_KEYS}?key={token}"),
         format!("/api/workspaces/{token}/byok-keys"),
+        format!("/api/workspaces/{token}/byok-keys/inherited-status"),
+        format!("/api/organizations/{token}/byok-keys"),
+        format!("/api/organizations/{token}"),
+        format!("/api/organizations?cursor=%2F{token}"),
         format!("/api/workspaces?limit={token}"),
         format!("/api/workspaces?cursor=%2F{token}"),
         format!("/api/{token}"),

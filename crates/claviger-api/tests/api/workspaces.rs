@@ -47,6 +47,8 @@ async fn what_is_no_workspace_is_refused() {
         (json!({"name": 1}), "invalid_input", "name"),
         (json!({"organizationId": "org"}), "unknown_organization", "organizationId"),
         (json!({"organizationId": ["org"]}), "invalid_input", "organizationId"),
+        (json!({"organizationId": "a/b"}), "invalid_input", "organizationId"),
+        (json!({"organizationId": ""}), "invalid_input", "organizationId"),
         (json!({"id": "new"}), "unknown_field", "id"),
     ] {
         world.ask(&world.root, "PUT", "/api/workspaces/new", body).await.assert_refused(400, code, Some(field));

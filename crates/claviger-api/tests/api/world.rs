@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use claviger_testkit::{TestApp, random_secret};
+use claviger_testkit::{TestApp, TestSettings, random_secret};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode, request};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tower_service::Service;
 
-/// Two workspaces, `acme` and `other`, without keys.
+/// Two workspaces, `acme` and `other`, without keys and without an organization, and the organization `group`.
 pub(crate) struct World {
     pub(crate) test: TestApp,
     pub(crate) root: String,
@@ -27,10 +27,15 @@ pub(crate) struct Answer {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let test = TestApp::new().await;
+        Self::with(TestSettings::default()).await
+    }
+
+    pub(crate) async fn with(settings: TestSettings) -> Self {
+        let test = TestApp::with(settings).await;
         let root = test.root_token().await;
         test.workspace("acme").await;
         test.workspace("other").await;
+        test.organization("group", true).await;
         let router = router(&test);
         Self { test, root, router }
     }
@@ -74,17 +79,34 @@ impl World {
 
     /// Adds a key with a random secret to `acme`.
     pub(crate) async fn key(&self, provider: &str) -> Value {
+        self.key_at(ACME_KEYS, provider).await
+    }
+
+    /// Adds a key with a random secret to an owner's.
+    pub(crate) async fn key_at(&self, keys: &str, provider: &str) -> Value {
         let body = json!({"providerId": provider, "apiKey": random_secret()});
-        self.done("POST", ACME_KEYS, body).await["key"].clone()
+        self.done("POST", keys, body).await["key"].clone()
     }
 
     /// The keys of `acme`.
     pub(crate) async fn keys(&self) -> Vec<Value> {
-        self.done("GET", ACME_KEYS, Value::Null).await["keys"].as_array().unwrap().clone()
+        self.keys_at(ACME_KEYS).await
+    }
+
+    /// An owner's keys.
+    pub(crate) async fn keys_at(&self, keys: &str) -> Vec<Value> {
+        self.done("GET", keys, Value::Null).await["keys"].as_array().unwrap().clone()
+    }
+
+    /// Puts `acme` into `group`.
+    pub(crate) async fn join_group(&self) {
+        self.done("PUT", "/api/workspaces/acme", json!({"organizationId": "group"})).await;
     }
 }
 
 pub(crate) const ACME_KEYS: &str = "/api/workspaces/acme/byok-keys";
+pub(crate) const GROUP_KEYS: &str = "/api/organizations/group/byok-keys";
+pub(crate) const PLATFORM_KEYS: &str = "/api/platform/byok-keys";
 
 pub(crate) fn router(test: &TestApp) -> Router {
     claviger_api::router(Arc::clone(&test.app), Arc::new(|| "claviger_up 1\n".to_owned()))

@@ -16,6 +16,8 @@ pub enum Outcome {
     Failed,
     /// The caller left before there was an answer, or the lease was dropped.
     Abandoned,
+    /// The key was handed out in plain text, and what becomes of it may be told later.
+    HandedOut,
 }
 
 /// A key that is out for one attempt. It ends exactly once, with an outcome; being dropped is one too.
@@ -51,7 +53,7 @@ impl Lease {
 
     fn finish(&mut self, outcome: Outcome) {
         if !std::mem::replace(&mut self.ended, true) {
-            self.counts.of(outcome).fetch_add(1, Ordering::Relaxed);
+            self.counts.count(outcome);
         }
     }
 }
@@ -71,11 +73,15 @@ pub struct ProviderCounts {
 }
 
 /// The classes in which ends are counted, as the metrics name them.
-const CLASSES: [&str; 6] = ["ok", "redirect", "caller_error", "provider_error", "failed", "abandoned"];
+const CLASSES: [&str; 7] = ["ok", "redirect", "caller_error", "provider_error", "failed", "abandoned", "handed_out"];
 
 impl ProviderCounts {
     pub(crate) fn new(provider: ProviderId) -> Self {
         Self { provider, ends: Default::default() }
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome) {
+        self.of(outcome).fetch_add(1, Ordering::Relaxed);
     }
 
     fn of(&self, outcome: Outcome) -> &AtomicU64 {
@@ -86,6 +92,7 @@ impl ProviderCounts {
             Outcome::Answered(500..) => 3,
             Outcome::Failed => 4,
             Outcome::Abandoned => 5,
+            Outcome::HandedOut => 6,
         }]
     }
 

@@ -4,20 +4,26 @@
 //! only for a pool that is not in memory. Each pool has its own slot, so that no lock is shared by all pools.
 
 mod lease;
+mod platform;
 mod pool;
+mod resolve;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use claviger_core::owner::PoolId;
-use claviger_core::{Catalogue, Clock, KeyId, KeySecret, Owner, ProviderId, Timestamp, WorkspaceId};
+use claviger_core::{Catalogue, Clock, KeyId, KeySecret, OrganizationId, Owner, ProviderId, Timestamp, WorkspaceId};
 use claviger_seal::MasterKey;
 use claviger_store::{KeyUse, Store, StoreError};
 
 use lease::UnwrittenUses;
 pub use lease::{Lease, Outcome, ProviderCounts};
-use pool::{LivePool, PoolMemory, Remark, Taken};
+pub use platform::PlatformKey;
+pub(crate) use platform::{GivenKey, PlatformKeys};
+use pool::{LivePool, PoolMemory, Remark, Server, Taken};
+pub use resolve::{ReportError, Resolved};
 
+use crate::coordination::{Coordination, SharingCounts};
 use crate::live::{Live, Slot};
 
 type PoolSlot = Slot<LivePool, PoolMemory>;
@@ -42,12 +48,26 @@ pub enum LeaseError {
     Store(#[from] StoreError),
 }
 
+/// How rotation goes where nothing is shared, and who lends.
+#[derive(Debug)]
+pub struct Rotation {
+    /// What all nodes rotate by, where there is such a thing.
+    pub coordination: Option<Arc<dyn Coordination>>,
+    /// Whether a pool begins with any of its keys rather than with its first: for several nodes that rotate each by
+    /// itself, so that they do not all begin with the same key.
+    pub random_start: bool,
+    /// Whether workspaces without keys of their own or their organization's get the operator's.
+    pub platform_fallback: bool,
+}
+
 /// The live pools.
 #[derive(Debug)]
 pub struct Keyring {
     store: Arc<dyn Store>,
     master: Arc<MasterKey>,
     clock: Arc<dyn Clock>,
+    pub(crate) platform: PlatformKeys,
+    rotation: Rotation,
     pools: Live<PoolId, LivePool, PoolMemory>,
     counts: HashMap<ProviderId, Arc<ProviderCounts>>,
     unwritten: UnwrittenUses,
@@ -59,62 +79,80 @@ impl Keyring {
         master: Arc<MasterKey>,
         clock: Arc<dyn Clock>,
         catalogue: &Catalogue,
-        capacity: usize,
+        (platform, rotation): (PlatformKeys, Rotation),
+        pools: Live<PoolId, LivePool, PoolMemory>,
     ) -> Self {
         let counts = catalogue.iter().map(|provider| {
             let counts = ProviderCounts::new(provider.id.clone());
             (provider.id.clone(), Arc::new(counts))
         });
-        Self {
-            store,
-            master,
-            clock,
-            pools: Live::new(capacity),
-            counts: counts.collect(),
-            unwritten: UnwrittenUses::default(),
-        }
+        let counts = counts.collect();
+        Self { store, master, clock, platform, rotation, pools, counts, unwritten: UnwrittenUses::default() }
     }
 
     /// Hands out the next key of the pool that serves this workspace: in plain text, to be dropped as soon as the
     /// request that carries it is built, and the lease, to be ended with what became of it.
+    ///
+    /// The workspace's own pool serves if it has any key, in whatever state; else its organization's; else the
+    /// operator's, if the operator lends.
     pub async fn lease(
         &self,
         workspace: &WorkspaceId,
         provider: &ProviderId,
     ) -> Result<(KeySecret, Lease), LeaseError> {
-        let id = PoolId { owner: Owner::Workspace(workspace.clone()), provider: provider.clone() };
-        let slot = self.pools.slot(&id);
-        if let Some(pool) = slot.kept().as_deref() {
-            return self.take(&id, &slot, pool);
+        let mut id = PoolId { owner: Owner::Workspace(workspace.clone()), provider: provider.clone() };
+        loop {
+            let slot = self.pools.slot(&id);
+            let pool = match self.pools.kept(&slot) {
+                Some(pool) => pool,
+                // Boxed, so that the state of a request that finds its pool in memory stays small.
+                None => Box::pin(self.obtain(&id, &slot)).await?,
+            };
+            id.owner = match pool.server() {
+                Server::This => return self.take(&id, &slot, &pool).await,
+                Server::Organization(organization) => Owner::Organization(organization),
+                Server::Platform if self.rotation.platform_fallback && id.owner != Owner::Platform => Owner::Platform,
+                Server::Platform => return Err(LeaseError::NoKey),
+                Server::NoWorkspace => match id.owner {
+                    Owner::Workspace(_) => return Err(LeaseError::NoWorkspace),
+                    // It was deleted, and the workspace hears of that in a moment: it lends nothing.
+                    Owner::Organization(_) if self.rotation.platform_fallback => Owner::Platform,
+                    Owner::Organization(_) | Owner::Platform => return Err(LeaseError::NoKey),
+                },
+            };
         }
-        // Boxed, so that the state of a request that finds its pool in memory stays small.
-        Box::pin(self.lease_from_store(&id, &slot)).await
     }
 
-    async fn lease_from_store(&self, id: &PoolId, slot: &PoolSlot) -> Result<(KeySecret, Lease), LeaseError> {
-        let pool = slot.read(async || self.read(id, slot).await).await?;
-        let taken = self.take(id, slot, &pool);
-        // After the pool is there for the others: they need not wait for what is written now.
-        self.note_remarks(id, pool.take_remarks()).await;
-        taken
-    }
-
-    fn take(&self, id: &PoolId, slot: &PoolSlot, pool: &LivePool) -> Result<(KeySecret, Lease), LeaseError> {
-        match pool.take(id, &slot.companion.cursor) {
+    async fn take(&self, id: &PoolId, slot: &PoolSlot, pool: &LivePool) -> Result<(KeySecret, Lease), LeaseError> {
+        let shared = match &self.rotation.coordination {
+            Some(coordination) if !pool.positions().is_empty() => coordination.turn(id, pool.positions()).await,
+            _ => None,
+        };
+        match pool.take(id, &slot.companion.cursor, shared.map(|turn| turn.position)) {
             Taken::Key(secret, used) => {
                 self.unwritten.note(&used, self.clock.now());
                 Ok((secret, Lease::begin(used, id.owner.kind(), Arc::clone(&pool.counts))))
             }
             Taken::Unreadable => Err(LeaseError::PoolUnreadable),
-            Taken::NoKey if pool.owner_exists => Err(LeaseError::NoKey),
-            Taken::NoKey => Err(LeaseError::NoWorkspace),
+            Taken::NoKey => Err(LeaseError::NoKey),
         }
     }
 
-    async fn read(&self, id: &PoolId, slot: &PoolSlot) -> Result<LivePool, LeaseError> {
+    async fn obtain(&self, id: &PoolId, slot: &Arc<PoolSlot>) -> Result<Arc<LivePool>, LeaseError> {
         let counts = self.counts.get(&id.provider).ok_or(LeaseError::NoProvider)?;
-        let record = self.store.pool(id).await?;
-        Ok(LivePool::new(id, record, &self.master, &slot.companion, Arc::clone(counts)))
+        let pool = self.pools.obtain(id, slot, async || {
+            let record = self.store.pool(id).await?;
+            let memory = &slot.companion;
+            let pool = LivePool::new(id, record, &self.master, memory, &self.platform, Arc::clone(counts));
+            if self.rotation.random_start && !pool.positions().is_empty() {
+                memory.cursor.begin_at(pool.positions()[rand::random_range(0..pool.positions().len())]);
+            }
+            Ok(pool)
+        });
+        let pool = pool.await?;
+        // After the pool is there for the others: they need not wait for what is written now.
+        self.note_remarks(id, pool.take_remarks()).await;
+        Ok(pool)
     }
 
     async fn note_remarks(&self, id: &PoolId, remarks: Vec<Remark>) {
@@ -143,9 +181,15 @@ impl Keyring {
         }
     }
 
-    /// Forgets every pool, and keeps what is read from now on only if changes by other processes are heard of.
-    pub(crate) fn forget_all(&self, hearing: bool) {
-        self.pools.set_hearing(hearing);
+    /// Forgets every pool of an organization and of its workspaces.
+    pub(crate) fn forget_organization(&self, organization: &OrganizationId) {
+        self.forget_owner(&Owner::Organization(organization.clone()));
+        // A workspace that is being read for the first time may be one of them.
+        self.pools.forget_where(|_, pool| pool.is_none_or(|pool| pool.is_under(organization)));
+    }
+
+    /// Forgets every pool.
+    pub(crate) fn forget_all(&self) {
         self.pools.forget_where(|_, _| true);
     }
 
@@ -183,5 +227,30 @@ impl Keyring {
     #[must_use]
     pub fn pools_in_memory(&self) -> usize {
         self.pools.len()
+    }
+
+    /// How many bytes they take, about.
+    #[must_use]
+    pub fn bytes_in_memory(&self) -> u64 {
+        self.pools.bytes()
+    }
+
+    /// Makes ready to share turns on the runtime that calls.
+    pub async fn join(&self) {
+        if let Some(coordination) = &self.rotation.coordination {
+            coordination.join().await;
+        }
+    }
+
+    /// How sharing turns with other nodes has gone; `None` where there is nothing to share them by.
+    #[must_use]
+    pub fn sharing(&self) -> Option<SharingCounts> {
+        self.rotation.coordination.as_ref().map(|coordination| coordination.counts())
+    }
+
+    /// Whether what is in memory is true, as far as this node can know.
+    #[must_use]
+    pub fn is_hearing(&self) -> bool {
+        self.pools.trusted()
     }
 }

@@ -2,10 +2,11 @@
 
 use claviger_core::access::TokenRole;
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, Owner, Timestamp, TokenId, WorkspaceId};
+use claviger_core::{KeyId, OrganizationId, Owner, Timestamp, TokenId, WorkspaceId};
 
 use crate::{
-    AddKeyError, DataKeyUse, KeyRecord, KeyReplacement, NewKey, PoolRecord, Store, TokenRecord, WorkspaceChange,
+    AddKeyError, DataKeyUse, KeyRecord, KeyReplacement, NewKey, OrganizationChange, PoolRecord, Store, TokenRecord,
+    WorkspaceChange,
 };
 
 pub(super) fn at(second: u64) -> Timestamp {
@@ -16,9 +17,38 @@ pub(super) fn workspace_id(id: &str) -> WorkspaceId {
     id.parse().unwrap()
 }
 
+pub(super) fn organization_id(id: &str) -> OrganizationId {
+    id.parse().unwrap()
+}
+
 pub(super) async fn workspace(store: &dyn Store, id: &str) -> Owner {
-    let change = WorkspaceChange { id: workspace_id(id), name: None, at: at(1) };
+    let change = WorkspaceChange { id: workspace_id(id), name: None, organization: None, at: at(1) };
     Owner::Workspace(store.put_workspace(&change).await.unwrap().id)
+}
+
+/// What makes a workspace belong to this organization, or to none.
+pub(super) fn belonging(id: &str, organization: Option<&str>) -> WorkspaceChange {
+    WorkspaceChange {
+        id: workspace_id(id),
+        name: None,
+        organization: Some(organization.map(organization_id)),
+        at: at(1),
+    }
+}
+
+/// A workspace that belongs to this organization, or to none.
+pub(super) async fn workspace_of(store: &dyn Store, id: &str, organization: Option<&str>) -> Owner {
+    Owner::Workspace(store.put_workspace(&belonging(id, organization)).await.unwrap().id)
+}
+
+pub(super) async fn organization(store: &dyn Store, id: &str) -> Owner {
+    let change = OrganizationChange { id: organization_id(id), name: None, keys_enabled: None, at: at(1) };
+    Owner::Organization(store.put_organization(&change).await.unwrap().id)
+}
+
+/// An owner of each kind.
+pub(super) async fn owners(store: &dyn Store) -> [Owner; 3] {
+    [workspace(store, "acme").await, organization(store, "group").await, Owner::Platform]
 }
 
 pub(super) fn pool_of(owner: &Owner, provider: &str) -> PoolId {

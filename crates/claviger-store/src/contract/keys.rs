@@ -9,7 +9,7 @@ use super::given::{
     replacement, sealed, workspace,
 };
 use crate::{
-    AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey, PoolKey,
+    AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey, PoolKey, PoolOwner,
     ReplaceKeyError,
 };
 
@@ -69,13 +69,13 @@ pub async fn a_key_of_nobody_is_refused(Fresh { store, .. }: Fresh) {
             assert!(matches!(refused, Err(AddKeyError::NoOwner)), "{refused:?}");
         }
         let pool = read(&*store, &pool).await;
-        assert!(!pool.owner_exists && pool.data_key.is_none() && pool.keys.is_empty());
+        assert!(pool.owner.is_none() && pool.data_key.is_none() && pool.keys.is_empty());
     }
 }
 
 pub async fn the_platform_always_exists(Fresh { store, .. }: Fresh) {
     let pool = pool_of(&Owner::Platform, "openai");
-    assert!(read(&*store, &pool).await.owner_exists);
+    assert_eq!(read(&*store, &pool).await.owner, Some(PoolOwner::Platform));
     add_number(&*store, &pool, 1).await.unwrap();
     assert_eq!(ids(&*store, &pool).await, [key_id(1)]);
 }

@@ -8,10 +8,12 @@
 //!
 //! Every rule is then a test of its own, named after its sentence. Backends run on tokio, so the tests do, too.
 
+pub mod copying;
 pub mod data_keys;
 mod given;
 pub mod installation;
 pub mod keys;
+pub mod organizations;
 pub mod pools;
 pub mod races;
 pub mod tokens;
@@ -46,6 +48,18 @@ macro_rules! contract_tests {
             workspaces::deleting_a_workspace_takes_everything_of_it;
             workspaces::deleting_a_workspace_leaves_the_others;
             workspaces::a_workspace_made_again_starts_empty;
+            organizations::an_organization_is_made_once_and_changed_by_what_is_named;
+            organizations::an_organization_may_be_made_switched_off;
+            organizations::an_organization_that_is_not_there_is_none;
+            organizations::organizations_come_in_pages_by_id;
+            organizations::deleting_an_organization_takes_its_keys_and_leaves_other_owners;
+            organizations::an_organization_that_goes_leaves_its_workspaces_without_one;
+            organizations::an_organization_made_again_starts_empty;
+            organizations::a_workspace_of_an_unknown_organization_is_refused;
+            organizations::a_workspace_joins_moves_and_leaves;
+            organizations::an_organization_that_is_not_named_stays;
+            organizations::a_workspace_and_an_organization_of_one_id_are_two;
+            organizations::a_pool_tells_what_rotation_needs_of_its_owner;
             tokens::a_token_reads_back_as_it_was_stored;
             tokens::a_token_of_a_workspace_that_does_not_exist_is_refused;
             tokens::tokens_come_in_pages_of_one_workspace_or_all;
@@ -80,11 +94,25 @@ macro_rules! contract_tests {
             races::of_two_first_adds_with_new_data_keys_one_wins;
             races::adds_against_deletions_of_the_whole_pool_add_up;
             races::a_replacement_against_a_deletion_leaves_nothing;
-            races::adds_against_the_deletion_of_their_workspace_leave_nothing;
+            races::adds_against_the_deletion_of_their_owner_leave_nothing;
+            races::nobody_belongs_to_an_organization_that_is_deleted_meanwhile;
             watching::a_watcher_begins_with_nothing_to_trust;
+            watching::a_watcher_proves_again_and_again_that_it_hears;
+            watching::what_was_committed_before_a_proof_was_told_before_it;
             watching::a_watcher_hears_of_pools_tokens_and_workspaces;
+            watching::a_watcher_hears_of_organizations_and_of_who_belongs_to_them;
+            watching::a_watcher_hears_of_owners_that_were_put;
             watching::a_watcher_does_not_hear_of_uses_and_marks;
             watching::a_watcher_hears_of_nothing_that_was_refused;
+            copying::an_empty_deployment_has_nothing_but_the_platform;
+            copying::everything_is_counted;
+            copying::a_copied_deployment_reads_back_equal;
+            copying::owners_come_in_pages_by_kind_and_id;
+            copying::putting_an_owner_replaces_what_was_there;
+            copying::putting_an_owner_again_changes_nothing;
+            copying::putting_an_organization_leaves_its_workspaces;
+            copying::an_owner_that_was_put_can_be_used;
+            copying::a_workspace_before_its_organization_is_refused;
         }
     };
     (@of $fresh:path; $($module:ident::$rule:ident;)*) => {

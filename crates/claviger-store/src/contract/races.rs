@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use claviger_core::Owner;
 use claviger_core::owner::PoolId;
 use futures_util::future::{join, join_all};
 
 use super::Fresh;
 use super::given::{
-    add, add_number, data_key, fill, fingerprint, ids, key_id, new_key, pool, positions, read, replacement,
+    add, add_number, belonging, data_key, fill, fingerprint, ids, key_id, new_key, organization, organization_id,
+    owners, pool, pool_of, positions, read, replacement, workspace,
 };
-use crate::{AddKeyError, DataKeyUse, KeyRecord, NewKey, ReplaceKeyError, Store};
+use crate::{AddKeyError, DataKeyUse, KeyRecord, NewKey, PutWorkspaceError, ReplaceKeyError, Store};
 
 /// Counts what was added and what found the pool full, and checks that the pool holds exactly what was added.
 async fn check_that_ten_are_left(store: &dyn Store, pool: &PoolId, added: Vec<Result<KeyRecord, AddKeyError>>) {
@@ -22,18 +24,22 @@ async fn check_that_ten_are_left(store: &dyn Store, pool: &PoolId, added: Vec<Re
 }
 
 pub async fn sixty_four_adds_at_once_leave_ten(Fresh { store, .. }: Fresh) {
-    let pool = pool(&*store).await;
-    let adds = (1..=64).map(|number| add_number(&*store, &pool, number));
-    check_that_ten_are_left(&*store, &pool, join_all(adds).await).await;
+    for owner in owners(&*store).await {
+        let pool = pool_of(&owner, "openai");
+        let adds = (1..=64).map(|number| add_number(&*store, &pool, number));
+        check_that_ten_are_left(&*store, &pool, join_all(adds).await).await;
+    }
 }
 
 pub async fn sixty_four_adds_of_two_processes_leave_ten(Fresh { store, other }: Fresh) {
-    let pool = pool(&*store).await;
-    let adds = (1..=64).map(|number| {
-        let store = if number % 2 == 0 { &*store } else { &*other };
-        add_number(store, &pool, number)
-    });
-    check_that_ten_are_left(&*store, &pool, join_all(adds).await).await;
+    for owner in owners(&*store).await {
+        let pool = pool_of(&owner, "openai");
+        let adds = (1..=64).map(|number| {
+            let store = if number % 2 == 0 { &*store } else { &*other };
+            add_number(store, &pool, number)
+        });
+        check_that_ten_are_left(&*store, &pool, join_all(adds).await).await;
+    }
 }
 
 pub async fn one_secret_added_at_once_is_stored_once(Fresh { store, other }: Fresh) {
@@ -95,18 +101,50 @@ pub async fn a_replacement_against_a_deletion_leaves_nothing(Fresh { store, othe
     }
 }
 
-pub async fn adds_against_the_deletion_of_their_workspace_leave_nothing(Fresh { store, other }: Fresh) {
-    let pool = pool(&*store).await;
-    fill(&*store, &pool, [1]).await;
-    let sealed_with = DataKeyUse::Stored(data_key(&*store, &pool).await);
-    let keys: Vec<_> = (2..=20).map(|number| new_key(number, sealed_with.clone())).collect();
-    let adds = join_all(keys.iter().map(|key| store.add_key(&pool, key)));
-    let workspace = "acme".parse().unwrap();
-    let (added, deleted) = join(adds, other.delete_workspace(&workspace)).await;
-    for added in added {
-        assert!(matches!(added, Ok(_) | Err(AddKeyError::NoOwner | AddKeyError::PoolFull)), "{added:?}");
+async fn delete_owner(store: &dyn Store, owner: &Owner) -> bool {
+    match owner {
+        Owner::Workspace(id) => store.delete_workspace(id).await.unwrap(),
+        Owner::Organization(id) => store.delete_organization(id).await.unwrap(),
+        Owner::Platform => unreachable!("the platform always exists"),
     }
-    assert!(deleted.unwrap());
-    let nothing = read(&*store, &pool).await;
-    assert!(!nothing.owner_exists && nothing.data_key.is_none() && nothing.keys.is_empty());
+}
+
+pub async fn adds_against_the_deletion_of_their_owner_leave_nothing(Fresh { store, other }: Fresh) {
+    let [workspace, organization, _] = owners(&*store).await;
+    for owner in [workspace, organization] {
+        let pool = pool_of(&owner, "openai");
+        fill(&*store, &pool, [1]).await;
+        let sealed_with = DataKeyUse::Stored(data_key(&*store, &pool).await);
+        let keys: Vec<_> = (2..=20).map(|number| new_key(number, sealed_with.clone())).collect();
+        let adds = join_all(keys.iter().map(|key| store.add_key(&pool, key)));
+        let (added, deleted) = join(adds, delete_owner(&*other, &owner)).await;
+        for added in added {
+            assert!(matches!(added, Ok(_) | Err(AddKeyError::NoOwner | AddKeyError::PoolFull)), "{added:?}");
+        }
+        assert!(deleted);
+        let nothing = read(&*store, &pool).await;
+        assert!(nothing.owner.is_none() && nothing.data_key.is_none() && nothing.keys.is_empty());
+    }
+}
+
+pub async fn nobody_belongs_to_an_organization_that_is_deleted_meanwhile(Fresh { store, other }: Fresh) {
+    for round in 1..=8 {
+        organization(&*store, "group").await;
+        // Half of them move in, half are made there.
+        let ids: Vec<_> = (1..=12).map(|number| format!("workspace-{round}-{number}")).collect();
+        for id in &ids[..6] {
+            workspace(&*store, id).await;
+        }
+        let changes: Vec<_> = ids.iter().map(|id| belonging(id, Some("group"))).collect();
+        let group = organization_id("group");
+        let puts = join_all(changes.iter().map(|change| store.put_workspace(change)));
+        let (put, deleted) = join(puts, other.delete_organization(&group)).await;
+        assert!(deleted.unwrap());
+        for (change, put) in changes.iter().zip(put) {
+            assert!(matches!(put, Ok(_) | Err(PutWorkspaceError::NoOrganization)), "{put:?}");
+            let left = store.workspace(&change.id).await.unwrap();
+            assert_eq!(left.and_then(|workspace| workspace.organization_id), None, "{}", change.id);
+        }
+        assert_eq!(store.organization(&group).await.unwrap(), None);
+    }
 }

@@ -10,6 +10,7 @@ pub async fn a_workspace_is_made_once_and_changed_by_what_is_named(Fresh { store
     let change = |name: Option<Option<&str>>, second| WorkspaceChange {
         id: workspace_id("acme"),
         name: name.map(|name| name.map(str::to_owned)),
+        organization: None,
         at: at(second),
     };
     let made = store.put_workspace(&change(Some(Some("Acme")), 1)).await.unwrap();
@@ -59,7 +60,7 @@ pub async fn deleting_a_workspace_takes_everything_of_it(Fresh { store, .. }: Fr
     assert_eq!(store.token("aaaaaaaaaaaaaaaa").await.unwrap(), None);
     for pool in pools {
         let pool = read(&*store, &pool).await;
-        assert!(!pool.owner_exists && pool.data_key.is_none() && pool.keys.is_empty());
+        assert!(pool.owner.is_none() && pool.data_key.is_none() && pool.keys.is_empty());
     }
 }
 
@@ -86,7 +87,7 @@ pub async fn a_workspace_made_again_starts_empty(Fresh { store, .. }: Fresh) {
 
     workspace(&*store, "acme").await;
     let empty = read(&*store, &pool).await;
-    assert!(empty.owner_exists && empty.data_key.is_none() && empty.keys.is_empty());
+    assert!(empty.owner.is_some() && empty.data_key.is_none() && empty.keys.is_empty());
     add_number(&*store, &pool, 1).await.unwrap();
     assert_eq!(positions(&*store, &pool).await.len(), 1);
 }

@@ -37,7 +37,9 @@ fn read(builder: ConfigBuilder<DefaultState>) -> anyhow::Result<Settings> {
         let path = error.path().to_string();
         let mut message = one_line(&error.into_inner().to_string());
         let section = path.split('.').next().unwrap_or_default();
-        if matches!(section, "vault" | "auth" | "database") && !message.contains("unknown field") {
+        if matches!(section, "vault" | "auth" | "database" | "valkey" | "platform")
+            && !message.contains("unknown field")
+        {
             "it has not the form that it should have (which is not shown, since it may be a secret)"
                 .clone_into(&mut message);
         }

@@ -38,7 +38,7 @@ fn the_environment_goes_before_the_defaults() {
     assert_eq!(settings.server.listen.to_string(), "0.0.0.0:80");
     assert_eq!(settings.data_dir, PathBuf::from("/tmp/x"));
     assert_eq!(settings.gateway.idle_timeout.0, Duration::from_millis(20));
-    assert_eq!(settings.cache.entries, 7);
+    assert_eq!(settings.cache().entries, 7);
 }
 
 #[test]
@@ -67,7 +67,15 @@ fn a_bad_setting_is_named_in_one_line() {
         ("CLAVIGER_AUTH__ROOT_TOKEN", "short", "auth.root_token"),
         ("CLAVIGER_PROVIDERS__OPENAI__BASE_URL", "ftp://x", "providers.openai"),
         ("CLAVIGER_CACHE__ENTRIES", "0", "cache.entries"),
-        ("CLAVIGER_PLATFORM__FALLBACK", "true", "platform.fallback"),
+        ("CLAVIGER_PLATFORM__FALLBACK", "perhaps", "platform"),
+        ("CLAVIGER_PLATFORM__FALBACK", "true", "platform.falback"),
+        ("CLAVIGER_PLATFORM__OPENAI_API_KEY", "x", "platform.openai_api_key"),
+        ("CLAVIGER_PLATFORM__OPENAI_API_KEY_ONE", "x", "platform.openai_api_key_one"),
+        ("CLAVIGER_PLATFORM__NOBODY_API_KEY_1", "x", "platform.nobody_api_key_1"),
+        ("CLAVIGER_PLATFORM__OPENAI_API_KEY_1", "a key", "platform.openai_api_key_1"),
+        ("CLAVIGER_CACHE__BYTES", "1KiB", "cache.bytes"),
+        ("CLAVIGER_CACHE__STALE_GRACE", "-1s", "cache.stale_grace"),
+        ("CLAVIGER_DATABASE__CONNECTIONS", "0", "database.connections"),
         ("CLAVIGER_LOG__LEVEL", "loud", "log.level"),
     ];
     for (name, value, setting) in rows {
@@ -88,4 +96,32 @@ fn a_secret_setting_is_never_printed() {
 fn what_kubernetes_adds_for_a_service_of_this_name_is_no_setting() {
     let added = [("CLAVIGER_SERVICE_HOST", "10.0.0.1"), ("CLAVIGER_PORT", "tcp://x"), ("CLAVIGER_PORT_80_TCP", "x")];
     assert!(load(&added).is_ok());
+}
+
+#[test]
+fn platform_keys_come_by_provider_and_number() {
+    let [one, two, ten] = ["a", "b", "c"].map(|tail| format!("{}{tail}", MasterKey::generate().unwrap().as_str()));
+    let settings = load(&[
+        ("CLAVIGER_PLATFORM__OPENAI_API_KEY_10", &ten),
+        ("CLAVIGER_PLATFORM__OPENAI_API_KEY_2", &two),
+        ("CLAVIGER_PLATFORM__OLLAMA_CLOUD_API_KEY_1", &one),
+    ]);
+    let settings = settings.unwrap();
+    let keys = settings.platform_keys(&settings.catalogue().unwrap()).unwrap();
+    let mut named: Vec<_> = keys.iter().map(|key| (key.provider.as_str(), key.number, key.setting.as_str())).collect();
+    named.sort_unstable();
+    assert_eq!(
+        named,
+        [
+            ("ollama-cloud", 1, "platform.ollama_cloud_api_key_1"),
+            ("openai", 2, "platform.openai_api_key_2"),
+            ("openai", 10, "platform.openai_api_key_10"),
+        ]
+    );
+    assert!(!format!("{settings:?}{keys:?}").contains(&one));
+
+    let twice = refusal(&[("CLAVIGER_PLATFORM__EXA_API_KEY_1", &one), ("CLAVIGER_PLATFORM__EXA_API_KEY_2", &one)]);
+    assert!(twice.contains("platform.exa_api_key_2") && !twice.contains(&one), "{twice}");
+    let twice = refusal(&[("CLAVIGER_PLATFORM__EXA_API_KEY_1", &one), ("CLAVIGER_PLATFORM__EXA_API_KEY_01", &two)]);
+    assert!(twice.contains("number 1 is given twice"), "{twice}");
 }

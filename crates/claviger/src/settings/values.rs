@@ -47,6 +47,20 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// A length of time as [`Span`], or none at all: `0s`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct SpanOrNone(pub(crate) Duration);
+
+impl<'de> Deserialize<'de> for SpanOrNone {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+        parsed
+            .map(Self)
+            .ok_or_else(|| D::Error::invalid_value(Unexpected::Str(&text), &"a time such as 5s, 300ms or 10m, or 0s"))
+    }
+}
+
 /// A size in bytes, written like `8MiB`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Size(pub(crate) usize);

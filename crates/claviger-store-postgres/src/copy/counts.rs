@@ -1,0 +1,40 @@
+//! How many there are of everything.
+
+use claviger_store::{Counts, StoreError};
+use sqlx::PgConnection;
+
+use crate::error::meaning;
+use crate::read::number;
+
+#[derive(sqlx::FromRow)]
+struct CountsRow {
+    organizations: i64,
+    workspaces: i64,
+    data_keys: i64,
+    pools: i64,
+    keys: i64,
+    tokens: i64,
+}
+
+pub(crate) async fn counts(db: &mut PgConnection) -> Result<Counts, StoreError> {
+    let row: CountsRow = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM organization) AS organizations,
+                (SELECT count(*) FROM workspace) AS workspaces,
+                (SELECT count(*) FROM data_key) AS data_keys,
+                (SELECT count(*) FROM pool) AS pools,
+                (SELECT count(*) FROM provider_key) AS keys,
+                (SELECT count(*) FROM token) AS tokens",
+    )
+    .fetch_one(db)
+    .await
+    .map_err(meaning)?;
+    let count = |of| number(of, "a count");
+    Ok(Counts {
+        organizations: count(row.organizations)?,
+        workspaces: count(row.workspaces)?,
+        data_keys: count(row.data_keys)?,
+        pools: count(row.pools)?,
+        keys: count(row.keys)?,
+        tokens: count(row.tokens)?,
+    })
+}

@@ -1,0 +1,10 @@
+//! Whole deployments on their way in and out: a handful of statements for a page of owners, whatever its length.
+
+mod columns;
+mod counts;
+mod read;
+mod write;
+
+pub(crate) use counts::counts;
+pub(crate) use read::owners;
+pub(crate) use write::put_owners;

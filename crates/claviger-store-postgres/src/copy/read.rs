@@ -1,0 +1,201 @@
+//! Owners on their way out: a statement for the owners, and one each for pools, keys and tokens.
+
+use std::collections::HashMap;
+
+use claviger_core::Owner;
+use claviger_store::{DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, Page, PoolCopy, StoreError, TokenRecord};
+use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+
+use crate::error::{malformed, meaning};
+use crate::key::KeyRow;
+use crate::read;
+use crate::token::TokenRow;
+
+/// The owners of a page: all after one place, up to another.
+struct Range {
+    after: (String, String),
+    last: (String, String),
+}
+
+impl Range {
+    /// Asks a table for the rows of these owners. The text has four parameters: kind and id that the range begins after,
+    /// kind and id that it ends with.
+    async fn of<Row>(&self, db: &mut PgConnection, text: &'static str) -> Result<Vec<Row>, StoreError>
+    where
+        Row: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
+    {
+        sqlx::query_as(text)
+            .bind(&self.after.0)
+            .bind(&self.after.1)
+            .bind(&self.last.0)
+            .bind(&self.last.1)
+            .fetch_all(db)
+            .await
+            .map_err(meaning)
+    }
+}
+
+pub(crate) async fn owners(db: &mut PgConnection, page: &Page<Owner>) -> Result<Vec<OwnerCopy>, StoreError> {
+    // No kind is empty, so the empty one stands before the first.
+    let after = page
+        .after
+        .as_ref()
+        .map_or((String::new(), String::new()), |owner| (owner.kind().as_str().to_owned(), owner.id().to_owned()));
+    let rows = owner_rows(db, &after, page.limit).await?;
+    let Some(last) = rows.last() else {
+        return Ok(Vec::new());
+    };
+    let range = Range { after, last: (last.owner_kind.clone(), last.owner_id.clone()) };
+    let mut owners = rows.into_iter().map(OwnerCopy::try_from).collect::<Result<Vec<_>, _>>()?;
+    let places: HashMap<Owner, usize> =
+        owners.iter().enumerate().map(|(place, copy)| (copy.owner.clone(), place)).collect();
+    let place_of = |kind: &str, id: &str| {
+        let place = places.get(&read::owner(kind, id)?);
+        place.copied().ok_or_else(|| malformed("an owner's kind"))
+    };
+    for row in pools(db, &range).await? {
+        let place = place_of(&row.owner_kind, &row.owner_id)?;
+        owners[place].pools.push(row.try_into()?);
+    }
+    for row in keys(db, &range).await? {
+        let place = place_of(&row.owner_kind, &row.owner_id)?;
+        let key = KeyCopy::try_from(row)?;
+        let pool = owners[place].pools.iter_mut().find(|pool| pool.provider == key.record.provider);
+        pool.ok_or_else(|| malformed("a key's pool"))?.keys.push(key);
+    }
+    for row in tokens(db, &range).await? {
+        let place = place_of(&row.owner_kind, &row.owner_id)?;
+        owners[place].tokens.push(TokenRecord::try_from(row)?);
+    }
+    Ok(owners)
+}
+
+#[derive(sqlx::FromRow)]
+struct OwnerRow {
+    owner_kind: String,
+    owner_id: String,
+    name: Option<String>,
+    organization_id: Option<String>,
+    keys_enabled: Option<bool>,
+    created_at: Option<i64>,
+    data_key: Option<Vec<u8>>,
+    data_key_created_at: Option<i64>,
+}
+
+impl TryFrom<OwnerRow> for OwnerCopy {
+    type Error = StoreError;
+
+    fn try_from(row: OwnerRow) -> Result<Self, StoreError> {
+        let owner = read::owner(&row.owner_kind, &row.owner_id)?;
+        let kind = match (&owner, row.created_at.map(read::date), row.keys_enabled) {
+            (Owner::Workspace(_), Some(created_at), None) => {
+                let organization = row.organization_id.as_deref();
+                let organization = organization.map(|id| read::id(id, "a workspace's organization")).transpose()?;
+                OwnerKindCopy::Workspace { name: row.name, organization, created_at }
+            }
+            (Owner::Organization(_), Some(created_at), Some(keys_enabled)) => {
+                OwnerKindCopy::Organization { name: row.name, keys_enabled, created_at }
+            }
+            (Owner::Platform, None, None) => OwnerKindCopy::Platform,
+            _ => return Err(malformed("an owner")),
+        };
+        let data_key = match (row.data_key, row.data_key_created_at) {
+            (Some(sealed), Some(created_at)) => Some(DataKeyCopy { sealed, created_at: read::date(created_at) }),
+            _ => None,
+        };
+        Ok(Self { owner, kind, data_key, pools: Vec::new(), tokens: Vec::new() })
+    }
+}
+
+async fn owner_rows(db: &mut PgConnection, after: &(String, String), limit: u32) -> Result<Vec<OwnerRow>, StoreError> {
+    sqlx::query_as(
+        "SELECT owner.owner_kind, owner.owner_id, coalesce(workspace.name, organization.name) AS name,
+                workspace.organization_id, organization.keys_enabled,
+                coalesce(workspace.created_at, organization.created_at) AS created_at,
+                data_key.sealed AS data_key, data_key.created_at AS data_key_created_at
+         FROM (SELECT owner_kind, owner_id FROM owner WHERE (owner_kind, owner_id) > ($1, $2)
+               ORDER BY owner_kind, owner_id LIMIT $3) AS owner
+         LEFT JOIN workspace USING (owner_kind, owner_id)
+         LEFT JOIN organization USING (owner_kind, owner_id)
+         LEFT JOIN data_key USING (owner_kind, owner_id)
+         ORDER BY owner.owner_kind, owner.owner_id",
+    )
+    .bind(&after.0)
+    .bind(&after.1)
+    .bind(i64::from(limit))
+    .fetch_all(db)
+    .await
+    .map_err(meaning)
+}
+
+#[derive(sqlx::FromRow)]
+struct PoolCopyRow {
+    owner_kind: String,
+    owner_id: String,
+    provider_id: String,
+    generation: i64,
+    next_position: i64,
+}
+
+impl TryFrom<PoolCopyRow> for PoolCopy {
+    type Error = StoreError;
+
+    fn try_from(row: PoolCopyRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            provider: read::id(&row.provider_id, "a pool's provider")?,
+            generation: read::number(row.generation, "a pool's generation")?,
+            next_position: read::position(row.next_position)?,
+            keys: Vec::new(),
+        })
+    }
+}
+
+async fn pools(db: &mut PgConnection, range: &Range) -> Result<Vec<PoolCopyRow>, StoreError> {
+    let text = "SELECT owner_kind, owner_id, provider_id, generation, next_position FROM pool
+         WHERE (owner_kind, owner_id) > ($1, $2) AND (owner_kind, owner_id) <= ($3, $4)
+         ORDER BY owner_kind, owner_id, provider_id";
+    range.of(db, text).await
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyCopyRow {
+    owner_kind: String,
+    owner_id: String,
+    slot: i16,
+    position: i64,
+    sealed: Vec<u8>,
+    fingerprint: Vec<u8>,
+    #[sqlx(flatten)]
+    record: KeyRow,
+}
+
+impl TryFrom<KeyCopyRow> for KeyCopy {
+    type Error = StoreError;
+
+    fn try_from(row: KeyCopyRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            record: row.record.try_into()?,
+            slot: u8::try_from(row.slot).map_err(|_| malformed("a key's slot"))?,
+            position: read::position(row.position)?,
+            sealed: row.sealed,
+            fingerprint: read::bytes(&row.fingerprint, "a key's fingerprint")?,
+        })
+    }
+}
+
+async fn keys(db: &mut PgConnection, range: &Range) -> Result<Vec<KeyCopyRow>, StoreError> {
+    let text = "SELECT owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed, fingerprint,
+                enabled, unreadable, created_by, created_at, updated_at, last_used_at
+         FROM provider_key
+         WHERE (owner_kind, owner_id) > ($1, $2) AND (owner_kind, owner_id) <= ($3, $4)
+         ORDER BY owner_kind, owner_id, provider_id, position";
+    range.of(db, text).await
+}
+
+async fn tokens(db: &mut PgConnection, range: &Range) -> Result<Vec<TokenRow>, StoreError> {
+    let text = "SELECT owner_kind, owner_id, token_id, hash, name, role, reveal, expires_at, created_at FROM token
+         WHERE (owner_kind, owner_id) > ($1, $2) AND (owner_kind, owner_id) <= ($3, $4)
+         ORDER BY owner_kind, owner_id, token_id";
+    range.of(db, text).await
+}

@@ -1,0 +1,228 @@
+//! Claviger's store on PostgreSQL 14 to 17: one database for any number of nodes.
+//!
+//! **Locking.** Every change of what belongs to an owner begins with locking the owner's row, so that the changes of one
+//! owner happen one after the other, whichever node makes them, and what was checked holds until the commit. Changes of
+//! different owners do not wait for each other. The rules that must hold whatever happens are constraints of the schema
+//! besides, in `migrations/`. What the gateway notes on keys (last use, readability) locks the keys' own rows only.
+//! A transaction that the server ends for another one's sake is tried again from its beginning.
+//!
+//! **Distribution by owner.** Every table that belongs to owners begins its primary key with the owner, and all unique
+//! constraints and foreign keys contain it, so that the tables can be partitioned or distributed by it. What crosses
+//! owners, a workspace's organization and the directory of tokens, is kept true by the code in its transactions.
+//!
+//! **The feed.** Every change is announced by `NOTIFY`, which its commit sends. A node listens on a connection of its
+//! own, and proves once a second that it hears: see `watch.rs`.
+//!
+//! **Faults.** A question that met a dead connection is asked again on another one for some seconds, everything has a
+//! deadline, and a commit whose answer was lost is not tried again: see `connections.rs`.
+
+mod address;
+mod change;
+mod connect;
+mod connections;
+mod copy;
+mod data_key;
+mod error;
+mod installation;
+mod key;
+mod key_use;
+mod open;
+mod organization;
+mod owner;
+#[cfg(test)]
+mod plans;
+mod pool;
+mod read;
+mod token;
+mod watch;
+mod workspace;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use claviger_core::owner::PoolId;
+use claviger_core::{KeyId, OrganizationId, Owner, TokenId, WorkspaceId};
+use claviger_store::{
+    AddKeyError, ChangeKeyError, ChangeSink, CopyError, Counts, InsertTokenError, KeyChange, KeyRecord, KeyReplacement,
+    KeyUse, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, PutWorkspaceError,
+    ReplaceKeyError, Store, StoreError, TokenRecord, Workspace, WorkspaceChange,
+};
+use sqlx::postgres::PgConnectOptions;
+
+pub use crate::open::PostgresFound;
+
+use crate::connections::{COPY_IN, COPY_OUT, COUNT, Connections, READ, TOUCH, WRITE, asked};
+
+/// A store in one PostgreSQL database.
+pub struct PostgresStore {
+    /// Host, port and database; never a user or a password.
+    name: String,
+    connections: Connections,
+    /// How the connection that listens for changes is made: it is none of the pool's.
+    listening: PgConnectOptions,
+}
+
+impl PostgresStore {
+    /// Connects to a database and recognises it, without changing anything. The store will have at most so many
+    /// connections, and one more that listens for changes.
+    ///
+    /// The URL has the form `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=/etc/ca.pem`.
+    pub async fn find(url: &str, connections: u32) -> Result<PostgresFound, OpenStoreError> {
+        PostgresFound::at(url, connections).await
+    }
+
+    /// Finds a database and brings its schema up to date.
+    pub async fn open(url: &str, connections: u32) -> Result<Self, OpenStoreError> {
+        Self::find(url, connections).await?.into_store().await
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("database", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.canary().await.map(drop)
+    }
+
+    async fn canary(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connections.ask(READ, |db| asked(installation::canary(db))).await
+    }
+
+    async fn put_canary_if_absent(&self, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.connections.ask(WRITE, |db| asked(installation::put_canary_if_absent(db, sealed))).await
+    }
+
+    async fn root_token_hash(&self) -> Result<Option<[u8; 32]>, StoreError> {
+        self.connections.ask(READ, |db| asked(installation::root_token_hash(db))).await
+    }
+
+    async fn put_root_token_hash_if_absent(&self, hash: &[u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.connections.ask(WRITE, |db| asked(installation::put_root_token_hash_if_absent(db, hash))).await
+    }
+
+    async fn put_organization(&self, change: &OrganizationChange) -> Result<Organization, StoreError> {
+        self.connections.ask(WRITE, |db| asked(organization::put(db, change))).await
+    }
+
+    async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+        self.connections.ask(READ, |db| asked(organization::one(db, id))).await
+    }
+
+    async fn organizations(&self, page: &Page<OrganizationId>) -> Result<Vec<Organization>, StoreError> {
+        self.connections.ask(READ, |db| asked(organization::page(db, page))).await
+    }
+
+    async fn delete_organization(&self, id: &OrganizationId) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(organization::delete(db, id))).await
+    }
+
+    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {
+        self.connections.ask(WRITE, |db| asked(workspace::put(db, change))).await
+    }
+
+    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+        self.connections.ask(READ, |db| asked(workspace::one(db, id))).await
+    }
+
+    async fn workspaces(&self, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError> {
+        self.connections.ask(READ, |db| asked(workspace::page(db, page))).await
+    }
+
+    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(workspace::delete(db, id))).await
+    }
+
+    async fn insert_token(&self, token: &TokenRecord) -> Result<(), InsertTokenError> {
+        self.connections.ask(WRITE, |db| asked(token::insert(db, token))).await
+    }
+
+    async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError> {
+        // What a caller shows may be anything, also what PostgreSQL does not take for text.
+        let Ok(id) = id.parse::<TokenId>() else {
+            return Ok(None);
+        };
+        self.connections.ask(READ, |db| asked(token::one(db, &id))).await
+    }
+
+    async fn tokens(
+        &self,
+        workspace: Option<&WorkspaceId>,
+        page: &Page<TokenId>,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        self.connections.ask(READ, |db| asked(token::page(db, workspace, page))).await
+    }
+
+    async fn delete_token(&self, id: &TokenId) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(token::delete(db, id))).await
+    }
+
+    async fn keys(&self, owner: &Owner) -> Result<Vec<KeyRecord>, StoreError> {
+        self.connections.ask(READ, |db| asked(key::all(db, owner))).await
+    }
+
+    async fn pool(&self, pool: &PoolId) -> Result<PoolRecord, StoreError> {
+        self.connections.ask(READ, |db| asked(pool::read(db, pool))).await
+    }
+
+    async fn add_key(&self, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError> {
+        self.connections.ask(WRITE, |db| asked(key::add(db, pool, key))).await
+    }
+
+    async fn replace_key(
+        &self,
+        pool: &PoolId,
+        key: &KeyId,
+        replacement: &KeyReplacement,
+    ) -> Result<KeyRecord, ReplaceKeyError> {
+        self.connections.ask(WRITE, |db| asked(key::replace(db, pool, key, replacement))).await
+    }
+
+    async fn change_key(&self, owner: &Owner, key: &KeyId, change: &KeyChange) -> Result<KeyRecord, ChangeKeyError> {
+        self.connections.ask(WRITE, |db| asked(key::change(db, owner, key, change))).await
+    }
+
+    async fn delete_key(&self, pool: &PoolId, key: &KeyId) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(key::delete(db, pool, key))).await
+    }
+
+    async fn delete_keys(&self, pool: &PoolId) -> Result<u64, StoreError> {
+        self.connections.ask(WRITE, |db| asked(key::delete_all(db, pool))).await
+    }
+
+    async fn mark_readable(&self, pool: &PoolId, key: &KeyId, sealed: &[u8], readable: bool) -> Result<(), StoreError> {
+        self.connections.ask(TOUCH, |db| asked(key_use::mark_readable(db, pool, key, sealed, readable))).await
+    }
+
+    async fn record_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError> {
+        if uses.is_empty() {
+            return Ok(());
+        }
+        self.connections.ask(TOUCH, |db| asked(key_use::record(db, uses))).await
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.connections.ask(COUNT, |db| asked(copy::counts(db))).await
+    }
+
+    async fn owners(&self, page: &Page<Owner>) -> Result<Vec<OwnerCopy>, StoreError> {
+        self.connections.ask(COPY_OUT, |db| asked(copy::owners(db, page))).await
+    }
+
+    async fn put_owners(&self, owners: &[OwnerCopy]) -> Result<(), CopyError> {
+        self.connections.ask(COPY_IN, |db| asked(copy::put_owners(db, owners))).await
+    }
+
+    async fn watch(&self, sink: Arc<dyn ChangeSink>) -> StoreError {
+        watch::watch(&self.connections, &self.listening, &*sink).await
+    }
+
+    async fn close(&self) {
+        self.connections.close().await;
+    }
+}

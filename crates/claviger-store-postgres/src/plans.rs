@@ -1,0 +1,65 @@
+//! Tests that what is asked on the way of requests goes by indexes, as PostgreSQL plans it for tables of some size.
+
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres};
+
+use crate::{PostgresStore, key_use, pool, token};
+
+#[expect(dead_code, reason = "the integration tests use the rest")]
+#[path = "../tests/postgres/server.rs"]
+mod server;
+
+use server::{Database, run};
+
+/// Two thousand workspaces with three keys and a token each.
+const FILL: &str = "
+    INSERT INTO owner SELECT 'workspace', 'w' || n FROM generate_series(1, 2000) n;
+    INSERT INTO workspace SELECT 'workspace', 'w' || n, NULL, 1, NULL FROM generate_series(1, 2000) n;
+    INSERT INTO data_key SELECT 'workspace', 'w' || n, '\\x00', 1 FROM generate_series(1, 2000) n;
+    INSERT INTO pool SELECT 'workspace', 'w' || n, 'openai', 3, 4 FROM generate_series(1, 2000) n;
+    INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, masked, sealed, fingerprint,
+                              enabled, unreadable, created_at, updated_at)
+    SELECT 'workspace', 'w' || n, 'openai', 'key_' || lpad((n * 3 + k)::text, 26, '0'), k, k + 1, 'sk', '\\x00',
+           sha256((n * 3 + k)::text::bytea), true, false, 1, 1
+    FROM generate_series(1, 2000) n, generate_series(0, 2) k;
+    INSERT INTO token SELECT 'workspace', 'w' || n, lpad(translate(n::text, '0123456789', 'abcdefghij'), 16, 'z'),
+                             sha256('t'), '', 'runtime', false, NULL, 1 FROM generate_series(1, 2000) n;
+    INSERT INTO token_owner SELECT token_id, owner_kind, owner_id FROM token;
+    ANALYZE";
+
+async fn plan(
+    db: &mut PgConnection,
+    text: &str,
+    bind: impl for<'q> FnOnce(Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments>,
+) -> String {
+    use sqlx::Row as _;
+    let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN {text}")));
+    let lines = bind(query).fetch_all(db).await.unwrap();
+    lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect()
+}
+
+#[tokio::test]
+async fn pools_tokens_and_uses_are_found_by_indexes() {
+    let database = Database::new().await;
+    PostgresStore::open(&database.url(), 1).await.unwrap();
+    let mut db = database.shell().await;
+    run(&mut db, FILL).await.unwrap();
+    let plans = [
+        plan(&mut db, pool::READ, |query| query.bind("workspace").bind("w7").bind("openai")).await,
+        plan(&mut db, token::READ, |query| query.bind("zzzzzzzzzzzzzzza")).await,
+        plan(&mut db, key_use::RECORD, |query| {
+            query
+                .bind(vec!["workspace"; 3])
+                .bind(vec!["w1", "w2", "w3"])
+                .bind(vec!["openai"; 3])
+                .bind(vec!["key_1", "key_2", "key_3"])
+                .bind(vec![1_i64; 3])
+        })
+        .await,
+    ];
+    for plan in plans {
+        assert!(plan.contains("Index"), "{plan}");
+        assert!(!plan.contains("Seq Scan"), "{plan}");
+    }
+}

@@ -1,0 +1,99 @@
+//! Table `workspace`.
+
+use claviger_core::{OrganizationId, Owner, WorkspaceId};
+use claviger_store::{Page, PutWorkspaceError, StoreError, Workspace, WorkspaceChange};
+use sqlx::PgConnection;
+
+use crate::error::meaning;
+use crate::{change, owner, read, token};
+
+#[derive(sqlx::FromRow)]
+struct WorkspaceRow {
+    owner_id: String,
+    name: Option<String>,
+    organization_id: Option<String>,
+    created_at: i64,
+}
+
+impl TryFrom<WorkspaceRow> for Workspace {
+    type Error = StoreError;
+
+    fn try_from(row: WorkspaceRow) -> Result<Self, StoreError> {
+        let organization = row.organization_id.as_deref();
+        Ok(Self {
+            id: read::id(&row.owner_id, "a workspace's id")?,
+            name: row.name,
+            organization_id: organization.map(|id| read::id(id, "a workspace's organization")).transpose()?,
+            created_at: read::date(row.created_at),
+        })
+    }
+}
+
+/// The organization is held first: whoever deletes it comes to its workspaces last.
+pub(crate) async fn put(db: &mut PgConnection, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {
+    let organization = change.organization.as_ref().and_then(Option::as_ref);
+    if let Some(organization) = organization
+        && !owner::hold_organization(db, organization).await?
+    {
+        return Err(PutWorkspaceError::NoOrganization);
+    }
+    owner::bring(db, &Owner::Workspace(change.id.clone())).await?;
+    let row: WorkspaceRow = sqlx::query_as(
+        "INSERT INTO workspace (owner_id, name, organization_id, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (owner_kind, owner_id) DO UPDATE
+         SET name = CASE WHEN $5 THEN excluded.name ELSE workspace.name END,
+             organization_id = CASE WHEN $6 THEN excluded.organization_id ELSE workspace.organization_id END
+         RETURNING owner_id, name, organization_id, created_at",
+    )
+    .bind(change.id.as_str())
+    .bind(change.name.as_ref().and_then(Option::as_deref))
+    .bind(organization.map(OrganizationId::as_str))
+    .bind(change.at.as_millis())
+    .bind(change.name.is_some())
+    .bind(change.organization.is_some())
+    .fetch_one(&mut *db)
+    .await
+    .map_err(meaning)?;
+    change::workspace(db, &change.id).await?;
+    Ok(row.try_into()?)
+}
+
+pub(crate) async fn one(db: &mut PgConnection, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+    let row: Option<WorkspaceRow> = sqlx::query_as(
+        "SELECT owner_id, name, organization_id, created_at FROM workspace
+         WHERE owner_kind = 'workspace' AND owner_id = $1",
+    )
+    .bind(id.as_str())
+    .fetch_optional(db)
+    .await
+    .map_err(meaning)?;
+    row.map(Workspace::try_from).transpose()
+}
+
+pub(crate) async fn page(db: &mut PgConnection, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError> {
+    // No id is empty, so the empty one stands before the first.
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(
+        "SELECT owner_id, name, organization_id, created_at FROM workspace
+         WHERE owner_kind = 'workspace' AND owner_id > $1 ORDER BY owner_id LIMIT $2",
+    )
+    .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
+    .bind(i64::from(page.limit))
+    .fetch_all(db)
+    .await
+    .map_err(meaning)?;
+    rows.into_iter().map(Workspace::try_from).collect()
+}
+
+/// Deletes a workspace with all that belongs to it.
+pub(crate) async fn delete(db: &mut PgConnection, id: &WorkspaceId) -> Result<bool, StoreError> {
+    let owner = Owner::Workspace(id.clone());
+    if !owner::lock(db, &owner).await? {
+        return Ok(false);
+    }
+    token::leave_directory(db, &owner).await?;
+    let deleted = owner::delete(db, &owner).await?;
+    if deleted {
+        change::workspace(db, id).await?;
+    }
+    Ok(deleted)
+}

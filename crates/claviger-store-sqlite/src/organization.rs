@@ -1,0 +1,90 @@
+//! Table `organization`.
+
+use claviger_core::OrganizationId;
+use claviger_store::{Organization, OrganizationChange, Page, StoreError};
+use sqlx::{SqliteConnection, SqliteExecutor};
+
+use crate::change;
+use crate::error::{on_read, on_write, one_row, one_row_or_none};
+use crate::read;
+
+#[derive(sqlx::FromRow)]
+struct OrganizationRow {
+    owner_id: String,
+    name: Option<String>,
+    keys_enabled: bool,
+    created_at: i64,
+}
+
+impl TryFrom<OrganizationRow> for Organization {
+    type Error = StoreError;
+
+    fn try_from(row: OrganizationRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: read::id(&row.owner_id, "an organization's id")?,
+            name: row.name,
+            keys_enabled: row.keys_enabled,
+            created_at: read::date(row.created_at),
+        })
+    }
+}
+
+pub(crate) async fn put(db: &mut SqliteConnection, change: &OrganizationChange) -> Result<Organization, StoreError> {
+    let result = sqlx::query(
+        "INSERT INTO organization (owner_id, name, keys_enabled, created_at) VALUES (?1, ?2, coalesce(?3, 1), ?4)
+         ON CONFLICT (owner_kind, owner_id) DO UPDATE
+         SET name = CASE WHEN ?5 THEN excluded.name ELSE name END, keys_enabled = coalesce(?3, keys_enabled)",
+    )
+    .bind(change.id.as_str())
+    .bind(change.name.as_ref().and_then(Option::as_deref))
+    .bind(change.keys_enabled)
+    .bind(change.at.as_millis())
+    .bind(change.name.is_some())
+    .execute(&mut *db)
+    .await
+    .map_err(on_write)?;
+    one_row(&result, "storing an organization")?;
+    change::organization(db, &change.id).await?;
+    one(db, &change.id).await?.ok_or_else(|| StoreError::Unexpected("no organization after it was stored".to_owned()))
+}
+
+pub(crate) async fn one(db: impl SqliteExecutor<'_>, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
+    let row: Option<OrganizationRow> =
+        sqlx::query_as("SELECT owner_id, name, keys_enabled, created_at FROM organization WHERE owner_id = ?1")
+            .bind(id.as_str())
+            .fetch_optional(db)
+            .await
+            .map_err(on_read)?;
+    row.map(Organization::try_from).transpose()
+}
+
+pub(crate) async fn page(
+    db: impl SqliteExecutor<'_>,
+    page: &Page<OrganizationId>,
+) -> Result<Vec<Organization>, StoreError> {
+    // No id is empty, so the empty one stands before the first.
+    let rows: Vec<OrganizationRow> = sqlx::query_as(
+        "SELECT owner_id, name, keys_enabled, created_at FROM organization
+         WHERE owner_kind = 'organization' AND owner_id > ?1 ORDER BY owner_id LIMIT ?2",
+    )
+    .bind(page.after.as_ref().map_or("", OrganizationId::as_str))
+    .bind(page.limit)
+    .fetch_all(db)
+    .await
+    .map_err(on_read)?;
+    rows.into_iter().map(Organization::try_from).collect()
+}
+
+/// Deletes an organization, and by the schema's own rules all that belongs to it but its workspaces.
+pub(crate) async fn delete(db: &mut SqliteConnection, id: &OrganizationId) -> Result<bool, StoreError> {
+    let result = sqlx::query("DELETE FROM organization WHERE owner_kind = 'organization' AND owner_id = ?1")
+        .bind(id.as_str())
+        .execute(&mut *db)
+        .await
+        .map_err(on_write)?;
+    let deleted = one_row_or_none(&result, "deleting an organization")?;
+    if deleted {
+        change::organization(db, id).await?;
+    }
+    Ok(deleted)
+}

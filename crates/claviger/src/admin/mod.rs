@@ -1,0 +1,114 @@
+//! Administration from the shell: the same use cases as the API, straight on the database, beside running servers.
+
+mod key;
+mod organization;
+mod progress;
+mod secret;
+mod store;
+mod token;
+mod workspace;
+
+use anyhow::Context;
+use claviger_app::{App, Page, StoreError};
+use claviger_core::KeyName;
+use serde_json::{Map, Value, json};
+use tracing::level_filters::LevelFilter;
+
+use crate::cli::{KeyCommand, LogFormat, OrganizationCommand, SettingsFlags, TokenCommand, WorkspaceCommand};
+use crate::settings::Settings;
+use crate::{log, open, print};
+
+pub(crate) use store::run as store;
+
+/// How many of a list are asked for at once.
+const PAGE: u32 = 500;
+
+pub(crate) async fn workspace(flags: &SettingsFlags, json: bool, command: WorkspaceCommand) -> anyhow::Result<()> {
+    with_app(flags, async |app| workspace::run(app, json, command).await).await
+}
+
+pub(crate) async fn organization(
+    flags: &SettingsFlags,
+    json: bool,
+    command: OrganizationCommand,
+) -> anyhow::Result<()> {
+    with_app(flags, async |app| organization::run(app, json, command).await).await
+}
+
+pub(crate) async fn key(flags: &SettingsFlags, json: bool, command: KeyCommand) -> anyhow::Result<()> {
+    with_app(flags, async |app| key::run(app, json, command).await).await
+}
+
+pub(crate) async fn token(flags: &SettingsFlags, json: bool, command: TokenCommand) -> anyhow::Result<()> {
+    with_app(flags, async |app| token::run(app, json, command).await).await
+}
+
+async fn with_app(flags: &SettingsFlags, run: impl AsyncFnOnce(&App) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    log::begin(LogFormat::Text, LevelFilter::WARN);
+    let app = open::app(&Settings::load(flags, None)?).await?;
+    let done = run(&app).await;
+    let closed = app.close().await;
+    done.and(Ok(closed?))
+}
+
+/// Prints a result: JSON for programs, or a line for people.
+fn show(json: bool, value: &Value, line: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let text = if json { value.to_string() } else { line() };
+    Ok(print::result(&text)?)
+}
+
+/// Says that something is no more.
+fn show_deleted(json: bool, what: &str) -> anyhow::Result<()> {
+    show(json, &json!({"success": true}), || format!("deleted {what}"))
+}
+
+/// Something that lists have.
+trait Listed {
+    /// What it is listed by.
+    type Id;
+    /// What a list of it is called in JSON.
+    const MANY: &'static str;
+
+    fn id(&self) -> Self::Id;
+    /// As the API shows it.
+    fn json(&self) -> Value;
+    /// For people: columns with tabs between them.
+    fn line(&self) -> String;
+}
+
+/// Asks for one page after the other, and prints what comes.
+async fn list<T: Listed>(
+    json: bool,
+    ask: impl AsyncFn(&Page<T::Id>) -> Result<Vec<T>, StoreError>,
+) -> anyhow::Result<()> {
+    let mut page = Page { after: None, limit: PAGE };
+    let mut all = Vec::new();
+    loop {
+        let part = ask(&page).await?;
+        page.after = part.last().map(T::id);
+        if json {
+            all.extend(part.iter().map(T::json));
+        } else {
+            part.iter().try_for_each(|one| print::result(&one.line()))?;
+        }
+        if part.len() < PAGE as usize {
+            break;
+        }
+    }
+    if json { show_list(T::MANY, all) } else { Ok(()) }
+}
+
+fn show_list(many: &str, all: Vec<Value>) -> anyhow::Result<()> {
+    let list = Map::from_iter([(many.to_owned(), Value::Array(all))]);
+    Ok(print::result(&Value::Object(list).to_string())?)
+}
+
+/// A name to set, `Some(None)` for none at all; `None` to leave it as it is.
+fn new_name(name: Option<&str>) -> anyhow::Result<Option<Option<KeyName>>> {
+    name.map(KeyName::parse).transpose().context("--name")
+}
+
+/// The same, as text.
+fn new_name_text(name: Option<&str>) -> anyhow::Result<Option<Option<String>>> {
+    Ok(new_name(name)?.map(|name| name.map(|name| name.as_str().to_owned())))
+}

@@ -1,0 +1,60 @@
+//! `claviger workspace`
+
+use claviger_app::access::{ManageWorkspaces, Principal};
+use claviger_app::workspaces::PutWorkspace;
+use claviger_app::{App, Workspace};
+use claviger_core::{OrganizationId, WorkspaceId};
+use serde_json::{Value, json};
+
+use super::{Listed, list, new_name_text, show, show_deleted};
+use crate::cli::WorkspaceCommand;
+
+pub(super) async fn run(app: &App, json: bool, command: WorkspaceCommand) -> anyhow::Result<()> {
+    let permit = Principal::operator().permit::<ManageWorkspaces>(None)?;
+    match command {
+        WorkspaceCommand::List => list(json, async |page| app.workspaces.list(&permit, page).await).await,
+        WorkspaceCommand::Create { id, name, organization } => {
+            let name = new_name_text(name.as_deref())?;
+            let organization = organization.map(|id| new_organization(&id)).transpose()?;
+            let made = app.workspaces.put(&permit, id.parse()?, PutWorkspace { name, organization }).await?;
+            show(json, &json!({"workspace": made.json()}), || made.id.to_string())
+        }
+        WorkspaceCommand::Show { id } => {
+            let found = app.workspaces.get(&permit, &id.parse()?).await?;
+            show(json, &json!({"workspace": found.json()}), || found.line())
+        }
+        WorkspaceCommand::Delete { id } => {
+            app.workspaces.delete(&permit, &id.parse()?).await?;
+            show_deleted(json, &id)
+        }
+    }
+}
+
+/// An empty id is none, as an empty name is.
+fn new_organization(id: &str) -> anyhow::Result<Option<OrganizationId>> {
+    if id.is_empty() { Ok(None) } else { Ok(Some(id.parse()?)) }
+}
+
+impl Listed for Workspace {
+    type Id = WorkspaceId;
+    const MANY: &'static str = "workspaces";
+
+    fn id(&self) -> WorkspaceId {
+        self.id.clone()
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "id": self.id,
+            "name": self.name,
+            "organizationId": self.organization_id,
+            "createdAt": self.created_at,
+        })
+    }
+
+    fn line(&self) -> String {
+        let name = self.name.as_deref().unwrap_or("-");
+        let organization = self.organization_id.as_ref().map_or("-", OrganizationId::as_str);
+        format!("{}\t{name}\t{}\t{organization}", self.id, self.created_at)
+    }
+}

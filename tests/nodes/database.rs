@@ -1,0 +1,110 @@
+//! A database of a test's own.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use claviger_test_services::shared_postgres;
+use claviger_testkit::random_secret;
+
+/// What there is of schema and rows, in a form that shows every change: also of what was rewritten and is equal.
+const EVERYTHING: &str = "
+    SELECT c.oid, n.nspname, c.relname, c.relkind, c.relfilenode, c.relnatts, c.relacl, c.relchecks
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' ORDER BY c.oid;
+    SELECT oid, nspname, nspacl FROM pg_namespace WHERE nspname NOT LIKE 'pg\\_%' ORDER BY oid;
+    SELECT oid, conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+     ORDER BY oid;
+    SELECT oid, proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY oid;
+    SELECT c.relname, query_to_xml(format('SELECT ctid, xmin, * FROM public.%I t ORDER BY ctid', c.relname), true, true, '')
+      FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY c.relname;";
+
+/// A database on the PostgreSQL that all tests share, which goes with this value.
+pub(crate) struct Database {
+    server: String,
+    name: String,
+}
+
+impl Database {
+    /// A new one, with nothing in it.
+    pub(crate) fn new() -> Self {
+        let server = shared_postgres().unwrap();
+        let name = format!("nodes_{}", random_secret()[..12].to_lowercase());
+        run(&server, &format!("CREATE DATABASE {name};")).unwrap();
+        Self { server, name }
+    }
+
+    /// Its URL, for the superuser.
+    pub(crate) fn url(&self) -> String {
+        self.url_of(&self.name)
+    }
+
+    /// The URL of a database on the same server.
+    pub(crate) fn url_of(&self, name: &str) -> String {
+        let (server, _) = self.server.rsplit_once('/').unwrap();
+        format!("{server}/{name}")
+    }
+
+    /// Its URL, for another user.
+    pub(crate) fn url_as(&self, user: &str, password: &str) -> String {
+        with_user(&self.url(), user, password)
+    }
+
+    /// Runs statements as the superuser; answers the rows, one a line.
+    pub(crate) fn execute(&self, sql: &str) -> String {
+        run(&self.url(), sql).unwrap()
+    }
+
+    /// All that is in it.
+    pub(crate) fn everything(&self) -> String {
+        self.execute(EVERYTHING)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Where it fails, the server itself is about to go.
+        let _ = run(&self.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE);", self.name));
+    }
+}
+
+/// The same URL with another user.
+pub(crate) fn with_user(url: &str, user: &str, password: &str) -> String {
+    let (_, place) = url.split_once('@').unwrap();
+    format!("postgres://{user}:{password}@{place}")
+}
+
+/// The same URL with another place of the server, on this machine.
+pub(crate) fn at_port(url: &str, port: u16) -> String {
+    let (user, place) = url.split_once('@').unwrap();
+    let (_, name) = place.split_once('/').unwrap();
+    format!("{user}@127.0.0.1:{port}/{name}")
+}
+
+/// The port in a server's URL.
+pub(crate) fn port(url: &str) -> u16 {
+    let (_, place) = url.split_once("://").unwrap();
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let place = place.split_once('/').map_or(place, |(place, _)| place);
+    place.rsplit_once(':').unwrap().1.parse().unwrap()
+}
+
+/// Runs statements with `psql`, up to the first that fails.
+fn run(url: &str, sql: &str) -> Result<String, String> {
+    let (credentials, place) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
+    let (user, password) = credentials.split_once(':').unwrap();
+    let (_, name) = place.split_once('/').unwrap();
+    let mut psql = Command::new("psql")
+        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
+        // In the environment, as the list of processes shows arguments to everyone.
+        .envs([("PGHOST", "127.0.0.1"), ("PGUSER", user), ("PGPASSWORD", password), ("PGDATABASE", name)])
+        .env("PGPORT", port(url).to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    psql.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+    let output = psql.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
