@@ -5,9 +5,9 @@ use std::net::TcpListener;
 use claviger_test_services::{Valkey, shared_valkey};
 use claviger_testkit::{Deployment, random_secret};
 
-use crate::blocking;
 use crate::database::{Database, at_port, port, with_user};
 use crate::fixture::{Plan, master_key, relay};
+use crate::{blocking, say};
 
 /// Asserts that a start is refused with one line that has all these parts and none of these secrets, and that nothing
 /// changes of what `look` sees.
@@ -25,7 +25,7 @@ pub(crate) fn assert_refused(deployment: &Deployment, secrets: &[&str], parts: &
     }
     assert_eq!(look(), before, "something was changed: {line}");
     assert!(!deployment.data_dir().exists(), "a folder was made: {line}");
-    println!("{line}");
+    say(line);
 }
 
 /// A port where nobody listens.
@@ -46,12 +46,12 @@ async fn a_database_that_cannot_be_used_is_refused_with_what_is_wrong_with_its_u
         ("a slash in the password", format!("postgres://claviger:/{password}@127.0.0.1/claviger"), &["postgres://"]),
         ("digits and a slash", format!("postgres://claviger:12/{password}@127.0.0.1/claviger"), &["postgres://"]),
         ("digits and a question mark", format!("postgres://claviger:12?{password}@127.0.0.1/claviger"), &["URL"]),
-        ("a mode that is none", format!("{}?sslmode=sometimes", with_user(&url, "a", &password)), &["sslmode"]),
+        ("a mode that is none", format!("{}?sslmode=sometimes", with_user(&url, "a", &password)), &["\"sometimes\""]),
         ("a word misspelled", format!("{}?sslmod=require", with_user(&url, "a", &password)), &["sslmod", "sslmode"]),
     ];
     let given = url.split(['@', ':']).nth(2).unwrap();
     for (what, url, parts) in rows {
-        println!("{what}");
+        say(what);
         let deployment = Plan::new(&url).await.deployment;
         let parts = [&["database.url"], parts].concat();
         assert_refused(&deployment, &[&password, given, &url], &parts, || database.everything());
@@ -125,7 +125,7 @@ async fn a_valkey_url_that_leads_to_something_else_is_refused_before_the_databas
         ("a database that is not there", format!("{}/9999", shared_valkey().unwrap()), &["database", "number"]),
     ];
     for (what, url, parts) in rows {
-        println!("{what}");
+        say(what);
         let deployment = plan.deployment.beside().with("CLAVIGER_VALKEY__URL", &url);
         let parts = [&["valkey.url"], parts].concat();
         assert_refused(&deployment, &[&password], &parts, || database.everything());

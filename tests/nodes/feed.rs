@@ -11,7 +11,7 @@ use crate::database::{Database, at_port, port};
 use crate::fixture::{Nodes, PROVIDER, Plan, Relayed, Tenant, relay};
 use crate::load::Load;
 use crate::revocation::out_of_use;
-use crate::{PROMISED, soon};
+use crate::{PROMISED, say, soon};
 
 const HEARING: &str = "claviger_hearing";
 const NODES: usize = 3;
@@ -79,7 +79,9 @@ async fn connections_that_are_cut_fail_no_request_and_hide_no_deletion() {
         linked.hearing().await;
         nodes.delete_key(round % NODES, &after.id, &key_after).await;
         let heard = out_of_use(nodes.clients(&after.token), Instant::now(), &Relayed::no_key()).await;
-        println!("a deletion while connections are cut is effective after {took:?}, one afterwards after {heard:?}");
+        say(&format!(
+            "a deletion while connections are cut is effective after {took:?}, one afterwards after {heard:?}"
+        ));
     }
     load.more(50).await;
     load.end_well().await;
@@ -119,7 +121,7 @@ impl Asked {
         let used = asked.iter().filter(|(_, relayed)| *relayed == Relayed::With(key.to_owned()));
         let last = used.map(|(begun, _)| begun.saturating_duration_since(deleted)).max().unwrap();
         let refused = asked.iter().filter(|(_, relayed)| *relayed == away).count();
-        println!("{} requests: the key's last use {last:?} after its deletion, {refused} times 503", asked.len());
+        say(&format!("{} requests: the key's last use {last:?} after its deletion, {refused} times 503", asked.len()));
         assert!(last < PROMISED, "the key is used {last:?} after its deletion");
         for (begun, relayed) in &asked {
             let late = begun.saturating_duration_since(deleted) >= PROMISED;

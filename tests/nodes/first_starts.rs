@@ -1,8 +1,8 @@
 //! Nodes that start at the same moment, on a database that nobody has used.
 
-use claviger_testkit::{Client, Process};
+use claviger_testkit::{Client, Process, random_secret};
 use hyper::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::blocking;
 use crate::database::Database;
@@ -43,9 +43,9 @@ async fn nodes_that_start_at_once_on_an_empty_database_come_up_and_agree() {
             assert_eq!(answer.status, 200, "{path}: {}", answer.json);
             answer.json
         };
-        let key = serde_json::json!({"providerId": "openai", "apiKey": claviger_testkit::random_secret()});
-        let token = serde_json::json!({"name": "test", "role": "runtime", "workspaceId": "acme"});
-        ask(&nodes[0], Method::PUT, "/api/workspaces/acme", serde_json::json!({})).await;
+        let key = json!({"providerId": "openai", "apiKey": random_secret()});
+        let token = json!({"name": "test", "role": "runtime", "workspaceId": "acme"});
+        ask(&nodes[0], Method::PUT, "/api/workspaces/acme", json!({})).await;
         let added = ask(&nodes[1], Method::POST, "/api/workspaces/acme/byok-keys", key).await;
         let made = ask(&nodes[2], Method::POST, "/api/tokens", token).await;
         for node in &nodes {

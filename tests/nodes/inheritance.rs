@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use claviger_testkit::{Client, random_secret};
+use claviger_testkit::{Client, Running, random_secret};
 use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::database::Database;
 use crate::fixture::{Nodes, PROVIDER, Plan, Relayed, relay};
-use crate::{PATIENCE, PROMISED};
+use crate::{PATIENCE, PROMISED, say};
 
 const NODES: usize = 3;
 
@@ -26,7 +26,7 @@ async fn organization(nodes: &Nodes) -> (String, String) {
 /// before. Answers how long it took; asserts that it took no longer than promised.
 async fn seen(
     what: &str,
-    (node, path, body): (&claviger_testkit::Running, &str, &Value),
+    (node, path, body): (&Running, &str, &Value),
     asked: &Client,
     [before, after]: [&Relayed; 2],
 ) -> Duration {
@@ -36,7 +36,7 @@ async fn seen(
         let begun = Instant::now();
         let relayed = relay(asked).await;
         if relayed == *after {
-            println!("{what}: seen by another node after {:?}", begun - changed);
+            say(&format!("{what}: seen by another node after {:?}", begun - changed));
             return begun - changed;
         }
         assert_eq!(relayed, *before, "{what}");

@@ -8,8 +8,8 @@ use claviger_testkit::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::PATIENCE;
 use crate::fixture::{Relayed, relay};
+use crate::{PATIENCE, say};
 
 /// What a caller waits after an answer: enough load to be in the middle of something at any moment.
 const PACE: Duration = Duration::from_millis(10);
@@ -74,7 +74,7 @@ impl Load {
         callers.join_all().await;
         let failed = books.failed.lock().unwrap();
         let all = *books.answered.borrow();
-        println!("{all} requests, the slowest {:?}", books.slowest.lock().unwrap());
+        say(&format!("{all} requests, the slowest {:?}", books.slowest.lock().unwrap()));
         assert!(failed.is_empty(), "{} of {all} requests failed: {failed:#?}", failed.len());
     }
 }

@@ -34,6 +34,12 @@ async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
+/// For whoever looks at the output: a figure that nothing is asserted of, or a line that a person is shown.
+#[expect(clippy::print_stdout, reason = "a test's output is for whoever looks at it")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
 /// Lets a call that holds its thread do so, while other threads go on.
 fn blocking<T>(call: impl FnOnce() -> T) -> T {
     tokio::task::block_in_place(call)

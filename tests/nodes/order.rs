@@ -9,14 +9,17 @@ use tokio::task::JoinSet;
 
 use crate::database::Database;
 use crate::fixture::{Nodes, Plan, Tenant, in_cyclic_order, relay};
+use crate::say;
 
 const NODES: usize = 3;
 const CALLERS: usize = 64;
 /// Between two requests of each of them, which all send at the same moment: a processor that has no moment's rest is late
 /// with everything.
-const BEAT: Duration = Duration::from_millis(150);
+const BEAT: Duration = Duration::from_millis(50);
 /// On a machine that is busy with other tests, an answer of Valkey's can come too late now and then.
-const ATTEMPTS: usize = 20;
+const ATTEMPTS: usize = 12;
+/// Of so many turns one may be missed in a pass that is to show something, where there is none without a miss.
+const TURNS_A_MISS: u64 = 20;
 
 /// Requests over all nodes, one after another; the keys that they used.
 pub(crate) async fn one_after_another(nodes: &Nodes, tenant: &Tenant, requests: usize) -> Vec<String> {
@@ -61,7 +64,7 @@ pub(crate) async fn without_a_miss<T>(nodes: &Nodes, mut pass: impl AsyncFnMut()
         if missed == 0 {
             return done;
         }
-        println!("{missed} turns were missed");
+        say(&format!("{missed} turns were missed"));
         nodes.sharing().await;
     }
     panic!("turns were missed in each of {ATTEMPTS} passes");
@@ -90,11 +93,36 @@ async fn many_callers_at_once_use_each_key_exactly_as_often_over_all_nodes_with_
     let nodes = sharing_nodes(&database).await;
     for keys in [3, 10] {
         let tenant = nodes.tenant(keys).await;
-        let each = 5 * keys;
-        let counts = without_a_miss(&nodes, async || at_once(&nodes, &tenant, each).await).await;
-        let exact = CALLERS * each / keys;
-        assert!(counts.values().all(|count| *count == exact), "not {exact} each: {counts:?}");
+        let mut passes = Vec::new();
+        while passes.last() != Some(&0) && passes.len() < ATTEMPTS {
+            passes.push(exactly_as_often(&nodes, &tenant).await);
+        }
+        let fewest = *passes.iter().min().unwrap();
+        say(&format!("{keys} keys, {} turns a pass, of which were missed: {passes:?}", turns(&tenant)));
+        assert!(fewest * TURNS_A_MISS <= turns(&tenant), "so many turns are missed that nothing is shown: {passes:?}");
     }
+}
+
+/// How many requests each caller sends in a pass: so many that each key can have the same number of turns.
+fn each(tenant: &Tenant) -> usize {
+    tenant.keys.len() * 10_usize.div_ceil(tenant.keys.len())
+}
+
+fn turns(tenant: &Tenant) -> u64 {
+    (CALLERS * each(tenant)) as u64
+}
+
+/// Lets many callers send at once, and asserts that each key was used equally often, but for the turns that were
+/// missed: each of them can have taken one use away from one key and given one to another. Answers how many were missed.
+async fn exactly_as_often(nodes: &Nodes, tenant: &Tenant) -> u64 {
+    nodes.sharing().await;
+    let before = nodes.missed().await;
+    let counts = at_once(nodes, tenant, each(tenant)).await;
+    let missed = nodes.missed().await - before;
+    let exact = turns(tenant) / tenant.keys.len() as u64;
+    let even = counts.values().all(|count| (*count as u64).abs_diff(exact) <= missed);
+    assert!(even, "not {exact} each, though only {missed} turns were missed: {counts:?}");
+    missed
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,67 +1,74 @@
 //! The database is restarted, and nodes are killed.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use claviger_test_services::Postgres;
 use claviger_testkit::Client;
 use tokio::task::JoinSet;
 
 use crate::database::Database;
-use crate::fixture::{Plan, Relayed, Tenant, relay};
+use crate::fixture::{Plan, Relayed, relay};
 use crate::load::Load;
 use crate::revocation::out_of_use;
-use crate::{blocking, soon};
+use crate::{blocking, say, soon};
 
 const NODES: usize = 3;
 const CALLERS: usize = 6;
-const RESTARTS: usize = 3;
+/// How long the database is away at least, beside what stopping and starting take: as in a restart, and as in a slow one.
+const AWAY: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_secs(1)];
 
-/// Sends one request to every node, all at once.
-fn ask_all(clients: Vec<Client>) -> JoinSet<Relayed> {
-    clients.into_iter().map(|client| async move { relay(&client).await }).collect()
+/// How many connections listen for changes.
+fn listeners(postgres: &Postgres) -> usize {
+    let listening = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'LISTEN %'";
+    blocking(|| postgres.execute("postgres", listening)).unwrap().parse().unwrap()
+}
+
+/// Sends one request to every node, all at once; what it comes to, and how long it takes.
+fn ask_all(clients: Vec<Client>) -> JoinSet<(Relayed, Duration)> {
+    let ask = async |client: Client| {
+        let begun = Instant::now();
+        (relay(&client).await, begun.elapsed())
+    };
+    clients.into_iter().map(ask).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_restart_of_the_database_fails_no_request_not_even_of_a_workspace_that_is_not_in_memory() {
     let mut postgres = blocking(Postgres::start).unwrap();
-    let nodes = Plan::new(&postgres.url("postgres")).await.start(NODES);
+    let mut nodes = Plan::new(&postgres.url("postgres")).await.start(NODES);
     let warm = nodes.tenant(3).await;
     let mut cold = Vec::new();
-    for _ in 0..RESTARTS {
-        cold.push([nodes.tenant(1).await, nodes.tenant(1).await]);
+    for away in AWAY {
+        cold.push((away, [nodes.tenant(1).await, nodes.tenant(1).await]));
     }
     let victim = nodes.tenant(1).await;
     nodes.everywhere(&victim.token, &Relayed::With(victim.keys[0].clone())).await;
     let load = Load::start(&nodes.clients(&warm.token), CALLERS);
     load.more(50).await;
+    assert_eq!(listeners(&postgres), NODES);
 
-    for [before, during] in cold {
+    for (away, [before, during]) in cold {
         let begun = Instant::now();
         let asking_before = ask_all(nodes.clients(&before.token));
         blocking(|| postgres.stop()).unwrap();
         let asking_during = ask_all(nodes.clients(&during.token));
-        load.more(20).await;
+        tokio::time::sleep(away).await;
         blocking(|| postgres.start_again()).unwrap();
-        println!("the database was away for {:?}", begun.elapsed());
+        say(&format!("the database was away for {:?}", begun.elapsed()));
         for (tenant, asking) in [(&before, asking_before), (&during, asking_during)] {
-            assert_all_use(tenant, asking).await;
+            let expected = Relayed::With(tenant.keys[0].clone());
+            let relayed = asking.join_all().await;
+            let good = relayed.iter().all(|(relayed, _)| *relayed == expected);
+            assert!(good, "{relayed:?}\n{}", nodes.all[0].process.stderr());
         }
-        println!("requests of workspaces that are not in memory were answered after {:?}", begun.elapsed());
-        for node in &nodes.all {
-            soon("hearing", async || (node.metric("claviger_hearing").await == 1).then_some(())).await;
-        }
+        say(&format!("requests of workspaces that are not in memory were answered after {:?}", begun.elapsed()));
+        soon("listening", async || (listeners(&postgres) == NODES).then_some(())).await;
         load.more(20).await;
     }
     nodes.delete_key(0, &victim.id, &victim.keys[0]).await;
     let took = out_of_use(nodes.clients(&victim.token), Instant::now(), &Relayed::no_key()).await;
-    println!("a deletion after the restarts is effective after {took:?}");
+    say(&format!("a deletion after the restarts is effective after {took:?}"));
     load.end_well().await;
-}
-
-async fn assert_all_use(tenant: &Tenant, asking: JoinSet<Relayed>) {
-    let expected = Relayed::With(tenant.keys[0].clone());
-    let relayed = asking.join_all().await;
-    assert!(relayed.iter().all(|relayed| *relayed == expected), "{relayed:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

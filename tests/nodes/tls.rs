@@ -56,11 +56,14 @@ async fn servers_behind_tls_are_used_with_their_authority_and_with_no_other() {
         assert_refused(&started, &[value], parts, || postgres.execute("postgres", "SELECT oid FROM pg_class").unwrap());
     };
     refused("CLAVIGER_DATABASE__URL", &of_postgres(&other), &["database.url", "certificate", "sslrootcert"]);
+    let elsewhere = |url: String| url.replace("127.0.0.1", "localhost");
+    refused("CLAVIGER_DATABASE__URL", &elsewhere(of_postgres(&trusted)), &["database.url", "certificate"]);
     let disabled = format!("{}?sslmode=disable", postgres.url("postgres"));
     refused("CLAVIGER_DATABASE__URL", &disabled, &["database.url", "TLS"]);
     refused("CLAVIGER_VALKEY__URL", &of_valkey(&other), &["valkey.url", "certificate", "ca="]);
-    let plain = valkey.url().replace("rediss://", "redis://");
-    refused("CLAVIGER_VALKEY__URL", &plain, &["valkey.url", "TLS", "rediss://"]);
+    refused("CLAVIGER_VALKEY__URL", &elsewhere(of_valkey(&trusted)), &["valkey.url", "certificate"]);
+    let unencrypted = valkey.url().replace("rediss://", "redis://");
+    refused("CLAVIGER_VALKEY__URL", &unencrypted, &["valkey.url", "TLS", "rediss://"]);
 
     let nodes = plan.start(2);
     nodes.sharing().await;

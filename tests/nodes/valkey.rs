@@ -29,21 +29,21 @@ async fn outage(nodes: &mut Nodes, away: impl FnOnce(), back: impl FnOnce()) {
     let (loaded, seen) = (nodes.tenant(3).await, nodes.tenant(3).await);
     nodes.sharing().await;
     assert_exact(nodes, &seen).await;
-    let said = fallbacks(nodes);
-    let missed = nodes.missed().await;
     let load = Load::start(&nodes.clients(&loaded.token), CALLERS);
     load.more(50).await;
+    nodes.sharing().await;
+    let (said, missed) = (fallbacks(nodes), nodes.missed().await);
     blocking(away);
     load.more(150).await;
+    assert!(nodes.missed().await >= missed + 100);
+    for (node, (before, after)) in said.into_iter().zip(fallbacks(nodes)).enumerate() {
+        assert_eq!(after - before, 1, "node {node}: {}", nodes.all[node].process.stderr());
+    }
     blocking(back);
     nodes.sharing().await;
     load.more(50).await;
     load.end_well().await;
-    assert!(nodes.missed().await > missed);
     assert_exact(nodes, &seen).await;
-    for (node, (before, after)) in said.into_iter().zip(fallbacks(nodes)).enumerate() {
-        assert_eq!(after - before, 1, "node {node}: {}", nodes.all[node].process.stderr());
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write};
 use std::marker::PhantomData;
 
 use axum::Json;
@@ -221,7 +221,8 @@ pub(crate) fn document(responses: &mut Responses, is_meant: impl Fn(Code) -> boo
         });
         if let RefOr::T(response) = response {
             let gap = if response.description.is_empty() { "" } else { "\n\n" };
-            response.description += &format!("{gap}`{}`: {}", code.as_str(), code.meaning());
+            // Writing to a string cannot fail.
+            let _ = write!(response.description, "{gap}`{}`: {}", code.as_str(), code.meaning());
         }
     }
 }

@@ -195,8 +195,11 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
-/// A field whose `null` is a value of its own, so that an absent one can mean to leave it: `Some(None)` for `null`.
-pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+/// What to make of something: `None` leaves it as it is, `Some(None)` takes it away.
+pub(crate) type Change<T> = Option<Option<T>>;
+
+/// A field whose `null` takes something away, so that an absent one can mean to leave it.
+pub(crate) fn change<'de, D, T>(deserializer: D) -> Result<Change<T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,

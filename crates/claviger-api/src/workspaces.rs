@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::auth::{self, Allowed, IdAt};
 use crate::error::{Code, Problem, Refusal, Refusals};
-use crate::json::{self, Body};
+use crate::json::{self, Body, Change};
 use crate::page::{ListError, PageParameters, Paged};
 use crate::{Shared, Success, name};
 
@@ -62,9 +62,9 @@ pub(crate) struct PutWorkspaceRequest {
     #[schema(examples("Acme"))]
     name: Option<String>,
     /// The organization whose keys it inherits; `null` takes it out of its own.
-    #[serde(default, deserialize_with = "json::nullable")]
+    #[serde(default, deserialize_with = "json::change")]
     #[schema(value_type = Option<String>, examples("acme-group"))]
-    organization_id: Option<Option<String>>,
+    organization_id: Change<String>,
 }
 
 impl PutWorkspaceRequest {

@@ -15,6 +15,9 @@ use quick_cache::{Equivalent, Weighter};
 
 use crate::trust::Trust;
 
+/// How long the database may take where what is in memory may be used as well, the operator having allowed it.
+const PATIENCE: Duration = Duration::from_millis(250);
+
 /// How much may be kept in memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Capacity {
@@ -76,9 +79,12 @@ struct State<T> {
     age: u64,
     /// How many readings were begun.
     begun: u64,
-    /// The last reading that ended, by its number, and what it brought.
-    ended: Option<(u64, Result<Arc<T>, Arc<str>>)>,
+    /// The last reading that ended.
+    ended: Option<Ended<T>>,
 }
+
+/// A reading that ended, by its number, and what it brought.
+type Ended<T> = (u64, Result<Arc<T>, Arc<str>>);
 
 /// The reading that this request waited for failed.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +153,19 @@ where
         {
             return Ok(stale);
         }
-        match slot.read(&self.trust, read).await {
+        let reading = slot.read(&self.trust, read);
+        let brought = match self.stale(slot) {
+            None => reading.await,
+            // Who has something to go on with need not wait for a database that hangs.
+            Some(stale) => match tokio::time::timeout(PATIENCE, reading).await {
+                Ok(brought) => brought,
+                Err(_late) => {
+                    self.trust.unreachable();
+                    return Ok(stale);
+                }
+            },
+        };
+        match brought {
             Ok(brought) => {
                 self.weigh(key, slot, brought.bytes());
                 Ok(brought)

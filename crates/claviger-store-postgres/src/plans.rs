@@ -1,10 +1,10 @@
-//! Tests that what is asked on the way of requests goes by indexes, as PostgreSQL plans it for tables of some size.
+//! Tests that what is asked on the way of requests, or very often in a copy, goes by indexes, as PostgreSQL plans it for tables of some size.
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
-use crate::{PostgresStore, key_use, pool, token};
+use crate::{PostgresStore, copy, key_use, pool, token};
 
 #[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../tests/postgres/server.rs"]
@@ -12,10 +12,12 @@ mod server;
 
 use server::{Database, run};
 
-/// Two thousand workspaces with three keys and a token each.
+/// Two thousand workspaces with three keys and a token each, and as many organizations.
 const FILL: &str = "
     INSERT INTO owner SELECT 'workspace', 'w' || n FROM generate_series(1, 2000) n;
     INSERT INTO workspace SELECT 'workspace', 'w' || n, NULL, 1, NULL FROM generate_series(1, 2000) n;
+    INSERT INTO owner SELECT 'organization', 'o' || n FROM generate_series(1, 2000) n;
+    INSERT INTO organization SELECT 'organization', 'o' || n, NULL, true, 1 FROM generate_series(1, 2000) n;
     INSERT INTO data_key SELECT 'workspace', 'w' || n, '\\x00', 1 FROM generate_series(1, 2000) n;
     INSERT INTO pool SELECT 'workspace', 'w' || n, 'openai', 3, 4 FROM generate_series(1, 2000) n;
     INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, masked, sealed, fingerprint,
@@ -40,12 +42,12 @@ async fn plan(
 }
 
 #[tokio::test]
-async fn pools_tokens_and_uses_are_found_by_indexes() {
+async fn what_is_asked_often_is_found_by_indexes() {
     let database = Database::new().await;
     PostgresStore::open(&database.url(), 1).await.unwrap();
     let mut db = database.shell().await;
     run(&mut db, FILL).await.unwrap();
-    let plans = [
+    let mut plans = vec![
         plan(&mut db, pool::READ, |query| query.bind("workspace").bind("w7").bind("openai")).await,
         plan(&mut db, token::READ, |query| query.bind("zzzzzzzzzzzzzzza")).await,
         plan(&mut db, key_use::RECORD, |query| {
@@ -58,6 +60,9 @@ async fn pools_tokens_and_uses_are_found_by_indexes() {
         })
         .await,
     ];
+    for text in [copy::POOLS, copy::KEYS, copy::TOKENS] {
+        plans.push(plan(&mut db, text, |query| query.bind(vec!["workspace"; 2]).bind(vec!["w1", "w2"])).await);
+    }
     for plan in plans {
         assert!(plan.contains("Index"), "{plan}");
         assert!(!plan.contains("Seq Scan"), "{plan}");

@@ -5,8 +5,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use claviger_core::owner::PoolId;
-use claviger_core::{OrganizationId, Owner, ProviderId, WorkspaceId};
-use claviger_store::{DataKeyUse, Found, NewKey, OpenStoreError, Page, PoolOwner, Store, WorkspaceChange};
+use claviger_core::{OrganizationId, Owner, ProviderId, Timestamp, WorkspaceId};
+use claviger_store::{
+    DataKeyUse, Found, NewKey, OpenStoreError, OrganizationChange, Page, PoolOwner, Store, WorkspaceChange,
+};
 use claviger_store_sqlite::{SqliteFound, SqliteStore};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
@@ -248,12 +250,8 @@ async fn nothing_is_lost_when_an_older_file_is_brought_up_to_date() {
     assert_eq!(store.owners(&Page { after: None, limit: 10 }).await.unwrap().len(), 2);
 
     // And it lives on as any other.
-    let organization = claviger_store::OrganizationChange {
-        id: group(),
-        name: None,
-        keys_enabled: None,
-        at: claviger_core::Timestamp::from_millis(7),
-    };
+    let organization =
+        OrganizationChange { id: group(), name: None, keys_enabled: None, at: Timestamp::from_millis(7) };
     store.put_organization(&organization).await.unwrap();
     let joining = WorkspaceChange { id: acme(), name: None, organization: Some(Some(group())), at: organization.at };
     assert_eq!(store.put_workspace(&joining).await.unwrap().organization_id, Some(group()));
@@ -269,7 +267,7 @@ fn new_key() -> NewKey {
         sealed: vec![4],
         fingerprint: [4; 32],
         created_by: None,
-        at: claviger_core::Timestamp::from_millis(8),
+        at: Timestamp::from_millis(8),
         data_key: DataKeyUse::Stored(vec![0xda, 0x7a]),
     }
 }

@@ -76,11 +76,9 @@ fn percentiles(mut times: Vec<Duration>) -> (Duration, Duration) {
 }
 
 fn command(parts: &[&str]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", parts.len());
-    for part in parts {
-        bytes += &format!("${}\r\n{part}\r\n", part.len());
-    }
-    bytes.into_bytes()
+    let mut bytes = vec![format!("*{}\r\n", parts.len())];
+    bytes.extend(parts.iter().map(|part| format!("${}\r\n{part}\r\n", part.len())));
+    bytes.concat().into_bytes()
 }
 
 /// The least that a round trip can be: a write and a read.

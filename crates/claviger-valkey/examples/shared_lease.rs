@@ -100,11 +100,8 @@ fn timed<T, E>(work: impl FnOnce() -> Result<T, E>) -> Result<Duration, E> {
 }
 
 fn command(parts: &[&str]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", parts.len());
-    for part in parts {
-        bytes += &format!("${}\r\n{part}\r\n", part.len());
-    }
-    bytes.into_bytes()
+    let parts: Vec<String> = parts.iter().map(|part| format!("${}\r\n{part}\r\n", part.len())).collect();
+    format!("*{}\r\n{}", parts.len(), parts.concat()).into_bytes()
 }
 
 /// A write and a read.

@@ -115,7 +115,7 @@ pub(crate) enum Away {
     #[error("{address} did not answer within {patience:?}")]
     Silent { address: String, patience: Duration },
     /// The connection ended.
-    #[error("{0} closed the connection; if it expects TLS, write rediss:// in valkey.url")]
+    #[error("{0} closed the connection")]
     Closed(String),
     /// An error that the server answered.
     #[error("{address} answers {text:?}")]

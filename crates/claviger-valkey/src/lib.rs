@@ -100,10 +100,7 @@ impl Valkey {
     /// said in the log, and tried again.
     pub async fn connect(url: &str, settings: Settings) -> Result<Self, ConnectError> {
         let address = Address::parse(url)?;
-        let tls = match address.tls {
-            true => Some(Tls::load(address.ca.as_deref()).await?),
-            false => None,
-        };
+        let tls = if address.tls { Some(Tls::load(address.ca.as_deref()).await?) } else { None };
         let node = Arc::new(Node::new(Target { address, tls, settings }));
         let first = match node.target.open().await {
             Ok(opened) => Ok(opened),
@@ -169,16 +166,16 @@ impl Coordination for Valkey {
 impl Target {
     /// What is no mistake, and may pass by itself.
     async fn excuse(&self, error: OpenError) -> Result<Away, ConnectError> {
-        let node = &self.address.nodes[0];
+        let (node, tls) = (&self.address.nodes[0], self.address.tls);
         match error {
             // Someone is there, but answers nothing that is understood, or nothing at all, as a proxy without a server
             // behind it does. Is it somebody else?
             OpenError::Wrong(wrong @ ConnectError::Stranger { .. }) => {
-                Err(stranger::recognize(node).await.unwrap_or(wrong))
+                Err(stranger::recognize(node, tls).await.unwrap_or(wrong))
             }
             OpenError::Wrong(wrong) => Err(wrong),
-            OpenError::Away(away @ (Away::Closed(_) | Away::Silent { .. })) if !self.address.tls => {
-                stranger::recognize(node).await.map_or(Ok(away), Err)
+            OpenError::Away(away @ (Away::Closed(_) | Away::Silent { .. })) => {
+                stranger::recognize(node, tls).await.map_or(Ok(away), Err)
             }
             OpenError::Away(away) => Ok(away),
         }

@@ -72,7 +72,7 @@ impl Node {
             return None;
         }
         let line = Arc::new(Line::new());
-        let keep = Arc::clone(&line).keep(Arc::clone(self), first);
+        let keep = Box::pin(Arc::clone(&line).keep(Arc::clone(self), first));
         let stop = self.stop.clone();
         self.tasks.spawn(async move { stop.run_until_cancelled_owned(keep).await });
         lines.push((runtime, Arc::clone(&line)));

@@ -108,13 +108,9 @@ impl Target {
     }
 
     async fn connect(&self, node: &Node) -> Result<(MultiplexedConnection, Driver), OpenError> {
-        let unreachable =
-            |error: io::Error| Away::Unreachable { address: node.to_string(), reason: reason(&error) }.into();
-        let stream =
-            TcpStream::connect((node.host.as_str(), node.port)).await.map_err(|e| OpenError::Away(unreachable(e)))?;
-        stream.set_nodelay(true).map_err(|e| OpenError::Away(unreachable(e)))?;
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
-        SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(|e| OpenError::Away(unreachable(e)))?;
+        let stream = reach(node)
+            .await
+            .map_err(|error| Away::Unreachable { address: node.to_string(), reason: reason(&error) })?;
         let opened = match &self.tls {
             None => speak(stream).await,
             Some(tls) => {
@@ -126,6 +122,14 @@ impl Target {
         };
         opened.map_err(|error| greeting::judge(&error, &self.address, node))
     }
+}
+
+async fn reach(node: &Node) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((node.host.as_str(), node.port)).await?;
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
 }
 
 /// Asks on a connection that is not known to be one of ours yet.
@@ -169,6 +173,7 @@ fn refused_tls(error: &io::Error, node: &Node) -> OpenError {
             ConnectError::Certificate { address, reason: problem.to_string() }.into()
         }
         Some(rustls::Error::InvalidMessage(_)) => ConnectError::TlsNotSpoken(address).into(),
-        _ => Away::Unreachable { address, reason: reason(error) }.into(),
+        Some(other) => Away::Unreachable { address, reason: other.to_string() }.into(),
+        None => Away::Closed(address).into(),
     }
 }

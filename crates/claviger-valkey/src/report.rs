@@ -9,7 +9,7 @@ use claviger_app::coordination::SharingCounts;
 use parking_lot::Mutex;
 
 /// How often a pool that cannot be shared is worth a line.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(60);
+const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
 /// How all lines of one node are, together.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use redis::{Cmd, Value};
 pub(crate) const SOURCE: &str = include_str!("rotation.lua");
 /// How long a pool that nobody uses is remembered. Longer than a weekend; and a pool that was forgotten only begins
 /// with its first key again.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const KEPT: Duration = Duration::from_hours(7 * 24);
 /// A pool of nobody's, on which a new connection is tried: no owner's kind is called so.
 const TRIAL: &str = "claviger:pool:{trial}";
 const TRIAL_KEPT: Duration = Duration::from_secs(1);

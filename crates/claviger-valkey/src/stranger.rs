@@ -14,22 +14,25 @@ use crate::tls;
 
 /// A stranger may wait for more than we say.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// PostgreSQL's own question for TLS, which it answers with one letter, and the end of an HTTP head: neither server
-/// waits for more.
+/// What PostgreSQL answers with one letter, for it asks whether to speak TLS; and with it the end of an HTTP head, so that
+/// a server of either kind does not wait for more.
 const QUESTION: &[u8] = b"\0\0\0\x08\x04\xd2\x16\x2f\r\n\r\n";
+/// What Valkey answers whoever asks; and again the end of an HTTP head.
+const PING: &[u8] = b"PING\r\n\r\n";
 
-/// Looks what kind of server this is, if it can be told.
-pub(crate) async fn recognize(node: &Node) -> Option<ConnectError> {
-    if tokio::time::timeout(PATIENCE, speaks_tls(node)).await.unwrap_or_default() {
+/// Looks what kind of server this is, which is not to be understood, with TLS or without. `None` where it cannot be
+/// told.
+pub(crate) async fn recognize(node: &Node, tls: bool) -> Option<ConnectError> {
+    if !tls && tokio::time::timeout(PATIENCE, speaks_tls(node)).await.unwrap_or_default() {
         return Some(ConnectError::TlsExpected(node.to_string()));
     }
-    let first = tokio::time::timeout(PATIENCE, first_bytes(node)).await.ok()??;
+    let first = tokio::time::timeout(PATIENCE, first_bytes(node, if tls { PING } else { QUESTION })).await.ok()??;
     let what = match first.as_slice() {
         [b'H', b'T', b'T', b'P', b'/', ..] => "an HTTP server",
         [b'N'] | [b'N' | b'S', b'E', ..] => "a PostgreSQL server",
         [_, 0, 0, 0, 0x0a | 0xff, ..] => "a MySQL server",
-        // Valkey's own answer to what is not its protocol.
-        [b'-' | b'+' | b'*' | b'$' | b':', ..] => return None,
+        [b'-' | b'+', ..] if tls => return Some(ConnectError::TlsNotSpoken(node.to_string())),
+        [b'-' | b'+', ..] => return None,
         _ => "something else",
     };
     Some(ConnectError::Stranger { address: node.to_string(), what })
@@ -49,9 +52,9 @@ async fn speaks_tls(node: &Node) -> bool {
     }
 }
 
-async fn first_bytes(node: &Node) -> Option<Vec<u8>> {
+async fn first_bytes(node: &Node, question: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect((node.host.as_str(), node.port)).await.ok()?;
-    stream.write_all(QUESTION).await.ok()?;
+    stream.write_all(question).await.ok()?;
     let mut first = vec![0; 16];
     let read = stream.read(&mut first).await.ok()?;
     first.truncate(read);

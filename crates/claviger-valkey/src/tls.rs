@@ -20,28 +20,23 @@ impl Tls {
     /// Trusts the system's roots, or instead the certificates in a file: whoever names a CA means that one.
     pub(crate) async fn load(ca: Option<&str>) -> Result<Self, ConnectError> {
         let mut roots = RootCertStore::empty();
-        let ca = match ca {
-            Some(path) => {
-                let unusable = |reason: String| ConnectError::Ca { path: path.to_owned(), reason };
-                let pem = tokio::fs::read(path).await.map_err(|error| unusable(reason(&error)))?;
-                for certificate in CertificateDer::pem_slice_iter(&pem) {
-                    let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-                    roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-                }
-                if roots.is_empty() {
-                    return Err(unusable("there is no PEM certificate in it".to_owned()));
-                }
-                Some(pem)
+        let Some(path) = ca else {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if roots.is_empty() {
+                return Err(ConnectError::NoRoots);
             }
-            None => {
-                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-                if roots.is_empty() {
-                    return Err(ConnectError::NoRoots);
-                }
-                None
-            }
+            return Ok(Self { client: client(roots)?, ca: None });
         };
-        Ok(Self { client: client(roots)?, ca })
+        let unusable = |reason: String| ConnectError::Ca { path: path.to_owned(), reason };
+        let pem = tokio::fs::read(path).await.map_err(|error| unusable(reason(&error)))?;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
+            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+        }
+        if roots.is_empty() {
+            return Err(unusable("there is no PEM certificate in it".to_owned()));
+        }
+        Ok(Self { client: client(roots)?, ca: Some(pem) })
     }
 }
 

@@ -247,8 +247,11 @@ pub(crate) enum StoreCommand {
     /// Stop its servers first, and copy no more once servers work on the target: what they changed of it would be
     /// overwritten.
     Copy {
-        /// The database to read: sqlite:// and a path, or postgres://USER@HOST/DATABASE
-        #[arg(long, value_name = "URL")]
+        #[arg(
+            long,
+            value_name = "URL",
+            help = "The database to read: sqlite:// and a path, or postgres://USER@HOST/DATABASE"
+        )]
         from: String,
         /// The database to write to: empty, or with an earlier copy of the same deployment
         #[arg(long, value_name = "URL")]

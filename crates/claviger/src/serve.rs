@@ -61,7 +61,10 @@ async fn valkey(settings: &Settings) -> anyhow::Result<Option<Arc<Valkey>>> {
         return Ok(None);
     };
     Ok(Some(Arc::new(
-        Valkey::connect(url.expose(), claviger_valkey::Settings::default()).await.context("setting valkey.url")?,
+        Valkey::connect(url.expose(), claviger_valkey::Settings::default())
+            .await
+            // Its words begin with the name of the setting.
+            .map_err(|error| anyhow::anyhow!("setting {error}"))?,
     )))
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::fs;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +28,36 @@ function done(summary, latency, requests)
         errors.connect, errors.read, errors.write, errors.status, errors.timeout))
 end
 "#;
+
+/// Workspaces that requests are for, one after the other and around.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Workspaces {
+    /// The first one's number.
+    pub(super) first: u64,
+    /// From one number to the next.
+    pub(super) step: u64,
+    pub(super) count: u64,
+}
+
+impl Workspaces {
+    /// The header in which a service names the workspace.
+    const HEADER: &str = "x-claviger-workspace";
+
+    fn id(number: u64) -> String {
+        format!("ws-{number:07}")
+    }
+
+    /// wrk asks this for every request.
+    fn lua(self) -> String {
+        let Self { first, step, count } = self;
+        format!(
+            "local turn = 0\nfunction request()\n    \
+             wrk.headers['{}'] = string.format('ws-%07d', {first} + turn % {count} * {step})\n    \
+             turn = turn + 1\n    return wrk.format()\nend\n",
+            Self::HEADER
+        )
+    }
+}
 
 /// One kind of request to one target.
 pub(super) struct Load {
@@ -74,6 +105,15 @@ impl Load {
         fs::write(&script, lua(&headers, &body)).with_context(|| format!("cannot write {}", script.display()))?;
         let path = format!("{}{PATH}", endpoint.prefix);
         Ok(Self { mode, address: endpoint.address, path, headers, body, script })
+    }
+
+    /// Plain requests for many workspaces.
+    pub(super) fn over(endpoint: &Endpoint, workspaces: Workspaces, dir: &Path) -> anyhow::Result<Self> {
+        let mut load = Self::new(endpoint, Mode::Plain, dir)?;
+        let mut script = fs::OpenOptions::new().append(true).open(&load.script)?;
+        script.write_all(workspaces.lua().as_bytes())?;
+        load.headers.push((Workspaces::HEADER, Workspaces::id(workspaces.first)));
+        Ok(load)
     }
 
     /// Asks once and looks at the answer, which wrk does not.

@@ -3,34 +3,38 @@
 //! Three targets take turns under the same load, so that whatever else the machine does falls on all of them: the mock
 //! provider itself, nginx in front of it, Claviger in front of it. All traffic stays on the loopback interface.
 
+mod document;
 mod http;
 mod load;
+mod machine;
 mod nginx;
 mod report;
+mod scale;
 mod servers;
 mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
+use self::document::Place;
 use self::load::Load;
 use self::report::Sample;
 use self::servers::Servers;
 use self::usage::Usage;
-use crate::{install, root, run};
+use crate::{install, run};
 
-/// Where `--write` puts the report, between two markers.
-const DOCUMENT: &str = "docs/performance.md";
 /// Before the measured rounds, so that connections are pooled, caches are filled and lazy work is done.
 const WARM_UP: Duration = Duration::from_secs(2);
 
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Options {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Seconds of load for each measurement.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
@@ -49,6 +53,13 @@ pub(crate) struct Options {
     /// Also writes the report into docs/performance.md.
     #[arg(long)]
     write: bool,
+}
+
+/// What is measured instead.
+#[derive(Subcommand)]
+enum Other {
+    /// What a lease, a start and memory cost with very many workspaces, and what a shared turn costs.
+    Scale(scale::Options),
 }
 
 /// What is asked for.
@@ -102,15 +113,12 @@ pub(crate) struct Case {
 pub(crate) type Samples = BTreeMap<Case, Vec<Sample>>;
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    // What can fail at once, before minutes of building and measuring.
-    let document = options.write.then(|| fs::read_to_string(root().join(DOCUMENT))).transpose();
-    let document = document.with_context(|| format!("cannot read {DOCUMENT}"))?;
-    if let Some(document) = &document {
-        report::placed(document, "")?;
+    if let Some(Other::Scale(options)) = &options.other {
+        return scale::run(options);
     }
-    install::debian(&["nginx", "wrk"], || {
-        run::works(run::command("nginx").arg("-v")) && run::works(run::command("sh").args(["-c", "command -v wrk"]))
-    })?;
+    // What can fail at once, before minutes of building and measuring.
+    let place = Place::find("bench", options.write)?;
+    install::debian(&["nginx", "wrk"], || run::works(run::command("nginx").arg("-v")) && has_wrk())?;
     run::succeed(run::cargo().args(["build", "--release", "--workspace", "--bins"]))?;
 
     let samples = measure(options)?;
@@ -122,11 +130,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if failures > 0.0 {
         bail!("{failures} requests failed, so the numbers do not stand; see the last column");
     }
-    if let Some(document) = document {
-        fs::write(root().join(DOCUMENT), report::placed(&document, &report)?)?;
-        eprintln!("wrote {DOCUMENT}");
-    }
-    Ok(())
+    place.fill(&report)
+}
+
+/// It has no flag that would end well.
+fn has_wrk() -> bool {
+    run::works(run::command("sh").args(["-c", "command -v wrk"]))
 }
 
 fn measure(options: &Options) -> anyhow::Result<Samples> {

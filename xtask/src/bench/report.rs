@@ -1,18 +1,12 @@
 //! The report: medians over the rounds as Markdown.
 
 use std::fmt::{self, Write as _};
-use std::fs;
-use std::thread;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use super::load::Errors;
+use super::machine::Machine;
 use super::{Case, Options, Samples, Target};
 use crate::run;
-
-const BEGIN: &str = "<!-- bench:begin -->";
-const END: &str = "<!-- bench:end -->";
 
 /// One measurement, or the medians of several.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +22,7 @@ pub(crate) struct Sample {
 
 impl Sample {
     /// Medians, with the sum of the errors.
-    fn median(samples: &[Self]) -> Option<Self> {
+    pub(super) fn median(samples: &[Self]) -> Option<Self> {
         let mut errors = Errors::default();
         for sample in samples {
             errors.add(&sample.errors);
@@ -56,49 +50,36 @@ impl fmt::Display for Sample {
 }
 
 /// The middle one; of an even number the lower of the two, so that the value is one that was measured.
-fn median<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
+pub(super) fn median<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> Option<T> {
     let mut values: Vec<T> = values.collect();
     values.sort_by(|a, b| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
     values.get(values.len().saturating_sub(1) / 2).copied()
 }
 
-fn micros(time: Duration) -> f64 {
+pub(super) fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
 /// The machine, and what was measured on it.
 pub(super) struct Facts {
-    cores: usize,
-    processor: String,
-    kernel: String,
-    rustc: String,
+    machine: Machine,
     nginx: String,
 }
 
 impl Facts {
     pub(super) fn gather() -> anyhow::Result<Self> {
-        let processors = fs::read_to_string("/proc/cpuinfo")?;
-        let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         // nginx prints its version where errors go.
         let nginx = run::output(run::command("sh").args(["-c", "nginx -v 2>&1"]))?;
-        // Without the distributor's suffix.
-        let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-        let kernel = release.trim().split('-').next().unwrap_or_default().to_owned();
-        Ok(Self {
-            cores: thread::available_parallelism()?.get(),
-            processor: model.map_or("unknown processor", |(_, model)| model).to_owned(),
-            kernel,
-            rustc: run::output(run::command("rustc").arg("--version"))?.trim().to_owned(),
-            nginx: nginx.trim().trim_start_matches("nginx version: ").to_owned(),
-        })
+        let nginx = nginx.trim().trim_start_matches("nginx version: ").to_owned();
+        Ok(Self { machine: Machine::gather()?, nginx })
     }
 }
 
 pub(super) fn markdown(samples: &Samples, facts: &Facts, lease: &[String], options: &Options) -> String {
-    let Facts { cores, processor, kernel, rustc, nginx } = facts;
+    let Facts { machine, nginx } = facts;
     let (rounds, seconds) = (options.rounds, options.seconds);
     let mut text = format!(
-        "{cores} cores ({processor}), Linux {kernel}, {rustc}, {nginx}; load by wrk on the same cores.\n\
+        "{machine}, {nginx}; load by wrk on the same cores.\n\
          Medians of {rounds} rounds of {seconds} s.\n\n"
     );
     absolute(&mut text, samples);
@@ -154,13 +135,6 @@ fn over(numerator: f64, denominator: f64) -> String {
     if denominator > 0.0 { format!("{:.2}", numerator / denominator) } else { "–".to_owned() }
 }
 
-/// `document` with `report` between its markers.
-pub(super) fn placed(document: &str, report: &str) -> anyhow::Result<String> {
-    let parts = document.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let (before, after) = parts.with_context(|| format!("the document lacks {BEGIN} … {END}"))?;
-    Ok(format!("{before}{BEGIN}\n{report}{END}{after}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,12 +170,5 @@ mod tests {
         assert!(text.ends_with("| plain | 64 | claviger | 800 | 100 | 400 | 60.0 | 10.0 | none |\n"), "{text}");
         ratios(&mut text, &samples);
         assert!(text.ends_with("| plain | 64 | 1.20 | 1.00 | 1.00 | 0.80 |\n"), "{text}");
-    }
-
-    #[test]
-    fn a_report_replaces_the_one_between_the_markers() {
-        let document = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        assert_eq!(placed(&document, "new\n").unwrap(), format!("a\n{BEGIN}\nnew\n{END}\nb\n"));
-        placed("no markers", "new").unwrap_err();
     }
 }

@@ -39,10 +39,7 @@ pub(super) struct Servers {
 
 impl Servers {
     pub(super) fn start(targets: &[Target], dir: &Path) -> anyhow::Result<Self> {
-        let mut mock = Command::new(root().join("target/release/claviger-mock-provider"));
-        mock.args(["--listen", "127.0.0.1:0", "--threads", &THREADS.to_string()]);
-        let mut mock = Server::start("mock-provider", &mut mock, dir)?;
-        let upstream = mock.address()?;
+        let (upstream, mock) = mock(dir)?;
         let direct = Endpoint { address: upstream, prefix: "/openai", token: random()?, process: None };
         let wants = |target| targets.contains(&target);
         let nginx = wants(Target::Nginx).then(|| nginx::start(upstream, dir)).transpose()?;
@@ -60,19 +57,33 @@ impl Servers {
     }
 }
 
-/// Claviger as an operator would run it: defaults, one workspace, a pool of keys, a runtime token.
-fn claviger(upstream: SocketAddr, dir: &Path) -> anyhow::Result<(Endpoint, Server)> {
-    let root_token = random()?;
+/// The provider that everything is relayed to.
+pub(super) fn mock(dir: &Path) -> anyhow::Result<(SocketAddr, Server)> {
+    let mut mock = Command::new(root().join("target/release/claviger-mock-provider"));
+    mock.args(["--listen", "127.0.0.1:0", "--threads", &THREADS.to_string()]);
+    let mut mock = Server::start("mock-provider", &mut mock, dir)?;
+    Ok((mock.address()?, mock))
+}
+
+/// `claviger serve` as an operator would run it: defaults, and nothing of the developer's own settings, neither the
+/// environment nor a claviger.toml.
+pub(super) fn serve(upstream: SocketAddr, dir: &Path, root_token: &str) -> Command {
     let mut serve = Command::new(root().join("target/release/claviger"));
-    // Nothing of the developer's own settings: neither the environment nor a claviger.toml.
     serve
         .arg("serve")
         .current_dir(dir)
         .env_clear()
         .env("CLAVIGER_DATA_DIR", dir.join("claviger-data"))
         .env("CLAVIGER_SERVER__LISTEN", "127.0.0.1:0")
-        .env("CLAVIGER_AUTH__ROOT_TOKEN", &root_token)
+        .env("CLAVIGER_AUTH__ROOT_TOKEN", root_token)
         .env("CLAVIGER_PROVIDERS__OPENAI__BASE_URL", format!("http://{upstream}/openai"));
+    serve
+}
+
+/// Claviger with one workspace, a pool of keys, and a runtime token.
+fn claviger(upstream: SocketAddr, dir: &Path) -> anyhow::Result<(Endpoint, Server)> {
+    let root_token = random()?;
+    let mut serve = serve(upstream, dir, &root_token);
     let mut server = Server::start("claviger", &mut serve, dir)?;
     let address = server.address()?;
 

@@ -24,10 +24,16 @@ impl Usage {
         let mut sum = Self { cpu: Duration::ZERO, memory_kib: 0.0 };
         for id in run::process_tree(process) {
             let read = |file: &str| fs::read_to_string(format!("/proc/{id}/{file}"));
-            let ticks = ticks(&read("stat")?).with_context(|| format!("cannot read /proc/{id}/stat"))?;
+            let (stat, status) = match (read("stat"), read("status")) {
+                // What it started may have ended meanwhile.
+                (Err(_), _) | (_, Err(_)) if id != process => continue,
+                (stat, status) => (stat?, status?),
+            };
+            // A process that has just ended, and that nobody has asked for its status yet, has no memory.
+            let Some(resident) = resident_kib(&status) else { continue };
+            let ticks = ticks(&stat).with_context(|| format!("cannot read /proc/{id}/stat"))?;
             sum.cpu += Duration::from_nanos(ticks * (SECOND / ticks_a_second));
-            sum.memory_kib +=
-                resident_kib(&read("status")?).with_context(|| format!("cannot read /proc/{id}/status"))?;
+            sum.memory_kib += resident;
         }
         Ok(sum)
     }

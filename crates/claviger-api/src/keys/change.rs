@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{KeyAt, KeyShown};
 use crate::auth::{self, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
-use crate::json::{self, Body};
+use crate::json::{self, Body, Change};
 use crate::{Shared, name, owners};
 
 /// Why a key is not changed.
@@ -60,7 +60,7 @@ pub(crate) struct ChangeKeyRequest {
 }
 
 /// A key's new name, and its new switch.
-type Changes = (Option<Option<KeyName>>, Option<bool>);
+type Changes = (Change<KeyName>, Option<bool>);
 
 impl ChangeKeyRequest {
     fn check(self) -> Result<Changes, ChangeError> {

@@ -152,11 +152,12 @@ impl LivePool {
     /// Whose keys serve where this pool is asked. A pool that has keys is exclusive, whatever their state.
     pub(crate) fn server(&self) -> Server {
         match &self.owner {
-            Some(PoolOwner::Workspace(_) | PoolOwner::Platform) if self.has_keys => Server::This,
-            Some(PoolOwner::Organization { keys_enabled: true }) if self.has_keys => Server::This,
+            Some(PoolOwner::Organization { keys_enabled: false }) => Server::Platform,
+            Some(_) if self.has_keys => Server::This,
             Some(PoolOwner::Workspace(Some(organization))) => Server::Organization(organization.clone()),
-            Some(PoolOwner::Workspace(None)) => Server::Platform,
-            Some(PoolOwner::Organization { .. } | PoolOwner::Platform) => Server::Platform,
+            Some(PoolOwner::Workspace(None) | PoolOwner::Organization { .. } | PoolOwner::Platform) => {
+                Server::Platform
+            }
             None => Server::NoWorkspace,
         }
     }

@@ -7,4 +7,6 @@ mod write;
 
 pub(crate) use counts::counts;
 pub(crate) use read::owners;
+#[cfg(test)]
+pub(crate) use read::{KEYS, POOLS, TOKENS};
 pub(crate) use write::put_owners;

@@ -7,33 +7,20 @@ use claviger_store::{DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, Page, PoolC
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
+use super::columns::Owners;
 use crate::error::{malformed, meaning};
 use crate::key::KeyRow;
 use crate::read;
 use crate::token::TokenRow;
 
-/// The owners of a page: all after one place, up to another.
-struct Range {
-    after: (String, String),
-    last: (String, String),
-}
-
-impl Range {
-    /// Asks a table for the rows of these owners. The text has four parameters: kind and id that the range begins after,
-    /// kind and id that it ends with.
-    async fn of<Row>(&self, db: &mut PgConnection, text: &'static str) -> Result<Vec<Row>, StoreError>
-    where
-        Row: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
-    {
-        sqlx::query_as(text)
-            .bind(&self.after.0)
-            .bind(&self.after.1)
-            .bind(&self.last.0)
-            .bind(&self.last.1)
-            .fetch_all(db)
-            .await
-            .map_err(meaning)
-    }
+/// Asks a table for the rows of some owners. The text has two parameters: the kinds and the ids of the owners, which it
+/// joins. (A range of owners, as two comparisons of both columns, would be read from the wrong end: PostgreSQL begins at
+/// one of the two bounds only, and walks half the table to the other.)
+async fn rows_of<Row>(db: &mut PgConnection, owners: &Owners<'_>, text: &'static str) -> Result<Vec<Row>, StoreError>
+where
+    Row: for<'r> sqlx::FromRow<'r, PgRow> + Send + Unpin,
+{
+    sqlx::query_as(text).bind(&owners.kinds).bind(&owners.ids).fetch_all(db).await.map_err(meaning)
 }
 
 pub(crate) async fn owners(db: &mut PgConnection, page: &Page<Owner>) -> Result<Vec<OwnerCopy>, StoreError> {
@@ -43,28 +30,29 @@ pub(crate) async fn owners(db: &mut PgConnection, page: &Page<Owner>) -> Result<
         .as_ref()
         .map_or((String::new(), String::new()), |owner| (owner.kind().as_str().to_owned(), owner.id().to_owned()));
     let rows = owner_rows(db, &after, page.limit).await?;
-    let Some(last) = rows.last() else {
-        return Ok(Vec::new());
-    };
-    let range = Range { after, last: (last.owner_kind.clone(), last.owner_id.clone()) };
     let mut owners = rows.into_iter().map(OwnerCopy::try_from).collect::<Result<Vec<_>, _>>()?;
+    let mut named = Owners::default();
+    for copy in &owners {
+        named.push(&copy.owner);
+    }
+    let (pools, keys, tokens) = (pools(db, &named).await?, keys(db, &named).await?, tokens(db, &named).await?);
     let places: HashMap<Owner, usize> =
         owners.iter().enumerate().map(|(place, copy)| (copy.owner.clone(), place)).collect();
     let place_of = |kind: &str, id: &str| {
         let place = places.get(&read::owner(kind, id)?);
         place.copied().ok_or_else(|| malformed("an owner's kind"))
     };
-    for row in pools(db, &range).await? {
+    for row in pools {
         let place = place_of(&row.owner_kind, &row.owner_id)?;
         owners[place].pools.push(row.try_into()?);
     }
-    for row in keys(db, &range).await? {
+    for row in keys {
         let place = place_of(&row.owner_kind, &row.owner_id)?;
         let key = KeyCopy::try_from(row)?;
         let pool = owners[place].pools.iter_mut().find(|pool| pool.provider == key.record.provider);
         pool.ok_or_else(|| malformed("a key's pool"))?.keys.push(key);
     }
-    for row in tokens(db, &range).await? {
+    for row in tokens {
         let place = place_of(&row.owner_kind, &row.owner_id)?;
         owners[place].tokens.push(TokenRecord::try_from(row)?);
     }
@@ -151,11 +139,12 @@ impl TryFrom<PoolCopyRow> for PoolCopy {
     }
 }
 
-async fn pools(db: &mut PgConnection, range: &Range) -> Result<Vec<PoolCopyRow>, StoreError> {
-    let text = "SELECT owner_kind, owner_id, provider_id, generation, next_position FROM pool
-         WHERE (owner_kind, owner_id) > ($1, $2) AND (owner_kind, owner_id) <= ($3, $4)
-         ORDER BY owner_kind, owner_id, provider_id";
-    range.of(db, text).await
+pub(crate) const POOLS: &str = "SELECT owner_kind, owner_id, provider_id, generation, next_position
+     FROM unnest($1::text[], $2::text[]) AS page (owner_kind, owner_id) JOIN pool USING (owner_kind, owner_id)
+     ORDER BY provider_id";
+
+async fn pools(db: &mut PgConnection, owners: &Owners<'_>) -> Result<Vec<PoolCopyRow>, StoreError> {
+    rows_of(db, owners, POOLS).await
 }
 
 #[derive(sqlx::FromRow)]
@@ -184,18 +173,20 @@ impl TryFrom<KeyCopyRow> for KeyCopy {
     }
 }
 
-async fn keys(db: &mut PgConnection, range: &Range) -> Result<Vec<KeyCopyRow>, StoreError> {
-    let text = "SELECT owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed, fingerprint,
-                enabled, unreadable, created_by, created_at, updated_at, last_used_at
-         FROM provider_key
-         WHERE (owner_kind, owner_id) > ($1, $2) AND (owner_kind, owner_id) <= ($3, $4)
-         ORDER BY owner_kind, owner_id, provider_id, position";
-    range.of(db, text).await
+pub(crate) const KEYS: &str = "SELECT owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed,
+            fingerprint, enabled, unreadable, created_by, created_at, updated_at, last_used_at
+     FROM unnest($1::text[], $2::text[]) AS page (owner_kind, owner_id) JOIN provider_key USING (owner_kind, owner_id)
+     ORDER BY provider_id, position";
+
+async fn keys(db: &mut PgConnection, owners: &Owners<'_>) -> Result<Vec<KeyCopyRow>, StoreError> {
+    rows_of(db, owners, KEYS).await
 }
 
-async fn tokens(db: &mut PgConnection, range: &Range) -> Result<Vec<TokenRow>, StoreError> {
-    let text = "SELECT owner_kind, owner_id, token_id, hash, name, role, reveal, expires_at, created_at FROM token
-         WHERE (owner_kind, owner_id) > ($1, $2) AND (owner_kind, owner_id) <= ($3, $4)
-         ORDER BY owner_kind, owner_id, token_id";
-    range.of(db, text).await
+pub(crate) const TOKENS: &str =
+    "SELECT owner_kind, owner_id, token_id, hash, name, role, reveal, expires_at, created_at
+     FROM unnest($1::text[], $2::text[]) AS page (owner_kind, owner_id) JOIN token USING (owner_kind, owner_id)
+     ORDER BY token_id";
+
+async fn tokens(db: &mut PgConnection, owners: &Owners<'_>) -> Result<Vec<TokenRow>, StoreError> {
+    rows_of(db, owners, TOKENS).await
 }

@@ -32,9 +32,10 @@ async fn what_is_wrong_with_the_address_is_said_plainly() {
     let database = Database::new().await;
     let (name, place) = (&database.name, database.place());
     let (user, password) = database.user().await;
+    let wrong = format!("{:032x}", rand::random::<u128>());
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     for (url, expected) in [
-        (database.url_of(&user, "wrong"), format!("{place}/{name} cannot be opened: its password or user is wrong")),
+        (database.url_of(&user, &wrong), format!("{place}/{name} cannot be opened: its password or user is wrong")),
         (
             database.url_of("nobody", &password),
             format!("{place}/{name} cannot be opened: its password or user is wrong"),

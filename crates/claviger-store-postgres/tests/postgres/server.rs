@@ -82,9 +82,8 @@ impl Drop for Database {
                 }
             });
         });
-        if dropping.join().is_err() && !std::thread::panicking() {
-            panic!("the test's database {} could not be dropped", self.name);
-        }
+        let dropped = dropping.join().is_ok();
+        assert!(dropped || std::thread::panicking(), "the test's database {} could not be dropped", self.name);
     }
 }
 

@@ -95,7 +95,7 @@ async fn nine_more_keys_fit_and_not_a_tenth() {
     let database = Database::new().await;
     older(&database).await;
     let store = database.store().await;
-    for (pool, _) in pools() {
+    for (pool, old) in pools() {
         let add = async |number: u8| {
             let key = NewKey {
                 id: key_id(number),
@@ -109,10 +109,11 @@ async fn nine_more_keys_fit_and_not_a_tenth() {
             };
             store.add_key(&pool, &key).await
         };
-        for number in 21..=29 {
+        let first = 20 + old * 20;
+        for number in first..first + 9 {
             add(number).await.unwrap();
         }
-        let refused = add(30).await;
+        let refused = add(first + 9).await;
         assert!(matches!(refused, Err(AddKeyError::PoolFull)), "{refused:?}");
         let keys = store.pool(&pool).await.unwrap().keys;
         assert_eq!(keys.iter().map(|key| key.position.0).collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());

@@ -3,7 +3,7 @@
 use claviger_core::access::TokenRole;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
-use claviger_core::{KeyName, Owner};
+use claviger_core::{KeyName, KeyStatus, Owner, ProviderId};
 
 use super::Fresh;
 use super::given::{
@@ -11,8 +11,8 @@ use super::given::{
     positions, read, sealed, token, workspace, workspace_id, workspace_of,
 };
 use crate::{
-    CopyError, Counts, DataKeyCopy, DataKeyUse, KeyChange, KeyCopy, KeyUse, NewKey, OrganizationChange, OwnerCopy,
-    OwnerKindCopy, Page, PoolCopy, Store, TokenRecord, WorkspaceChange,
+    AddKeyError, CopyError, Counts, DataKeyCopy, DataKeyUse, KeyChange, KeyCopy, KeyRecord, KeyUse, NewKey,
+    OrganizationChange, OwnerCopy, OwnerKindCopy, Page, PoolCopy, Store, TokenRecord, WorkspaceChange,
 };
 
 /// A deployment with something of everything: four organizations and workspaces, the platform, pools that were changed
@@ -203,14 +203,14 @@ fn check_that_nothing_is_missing(copies: &[OwnerCopy]) {
 
 /// An owner with one key, as it may come from elsewhere.
 fn copied(owner: &Owner) -> OwnerCopy {
-    let provider: claviger_core::ProviderId = "openai".parse().unwrap();
-    let record = crate::KeyRecord {
+    let provider: ProviderId = "openai".parse().unwrap();
+    let record = KeyRecord {
         id: key_id(77),
         provider: provider.clone(),
         name: None,
         masked: "sk-abc...0077".to_owned(),
         enabled: true,
-        status: claviger_core::KeyStatus::Unreadable,
+        status: KeyStatus::Unreadable,
         created_by: None,
         created_at: at(70),
         updated_at: at(71),
@@ -273,7 +273,7 @@ pub async fn an_owner_that_was_put_can_be_used(Fresh { store, .. }: Fresh) {
         assert_eq!(read(&*store, &pool).await.data_key.as_deref(), Some(b"another data key".as_slice()));
         fill(&*store, &pool, 1..=9).await;
         let refused = add_number(&*store, &pool, 10).await;
-        assert!(matches!(refused, Err(crate::AddKeyError::PoolFull)), "{refused:?}");
+        assert!(matches!(refused, Err(AddKeyError::PoolFull)), "{refused:?}");
         assert_eq!(positions(&*store, &pool).await, [70, 90, 91, 92, 93, 94, 95, 96, 97, 98]);
         assert_eq!(ids(&*store, &pool).await[0], key_id(77));
         let copy = copy_of(&*store, &owner).await;

@@ -82,11 +82,12 @@ async fn many_requests_that_wait_for_one_frozen_server_are_let_go_together() {
 async fn a_late_answer_is_nobody_elses_and_one_of_them_is_no_reason_to_give_up() {
     let (log, _guard) = Log::listen();
     let server = services::Valkey::start().unwrap();
-    let node = Valkey::connect(&server.url(), HASTY).await.unwrap();
+    let settings = Settings { budget: Duration::from_millis(300), ..PATIENT };
+    let node = Valkey::connect(&server.url(), settings).await.unwrap();
     let (one, other) = (random_pool(), random_pool());
     shared_again(&node).await;
-    for _ in 0..5 {
-        server.command(&["CLIENT", "PAUSE", "80", "ALL"]).unwrap();
+    for _ in 0..3 {
+        server.command(&["CLIENT", "PAUSE", "400", "ALL"]).unwrap();
         assert_eq!(turn(&node, &one, &[1, 2]).await, None);
         // Answered once the pause is over, after the late answer to the one before.
         let next = turn(&node, &other, &[11, 12]).await;

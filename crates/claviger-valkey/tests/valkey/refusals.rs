@@ -26,9 +26,10 @@ fn at(port: u16, password: &str) -> String {
 /// What a server answers to the greeting.
 fn greeting(version: &str, mode: &str, role: &str) -> &'static str {
     let fields = ["server", "redis", "version", version, "mode", mode, "role", role];
-    let fields: String = fields.iter().map(|field| format!("${}\r\n{field}\r\n", field.len())).collect();
+    let mut answer = vec!["*8\r\n".to_owned()];
+    answer.extend(fields.iter().map(|field| format!("${}\r\n{field}\r\n", field.len())));
     // Kept as long as the server that answers it.
-    Box::leak(format!("*8\r\n{fields}").into_boxed_str())
+    Box::leak(answer.concat().into_boxed_str())
 }
 
 #[tokio::test]

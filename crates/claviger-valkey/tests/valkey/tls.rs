@@ -5,7 +5,7 @@ use claviger_valkey::{ConnectError, Valkey};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
-use crate::{PATIENT, random_pool, turn};
+use crate::{HASTY, PATIENT, random_pool, turn};
 
 /// A CA of its own, in a file, and a server with a certificate that it signed.
 struct Private {
@@ -61,6 +61,6 @@ async fn a_server_and_a_url_that_disagree_on_tls_are_told_apart() {
     assert!(matches!(error, ConnectError::TlsExpected(_)), "{error}");
     let plain = services::Valkey::start().unwrap();
     let url = format!("{}?ca={}", plain.url().replace("redis", "rediss"), private.ca);
-    let error = Valkey::connect(&url, PATIENT).await.unwrap_err();
+    let error = Valkey::connect(&url, HASTY).await.unwrap_err();
     assert!(matches!(error, ConnectError::TlsNotSpoken(_)), "{error}");
 }

@@ -7,7 +7,7 @@ use claviger_app::{App, KeyRecord};
 use claviger_core::{KeyId, KeyName, Owner, ProviderId};
 use serde_json::{Value, json};
 
-use super::{new_name, secret, show, show_deleted, show_list};
+use super::{New, new_name, secret, show, show_deleted, show_list};
 use crate::cli::{KeyCommand, OwnerFlags, SecretFlags};
 use crate::print;
 
@@ -120,7 +120,7 @@ async fn replace(
 }
 
 /// A key's new name, and its new switch.
-type Changes = (Option<Option<KeyName>>, Option<bool>);
+type Changes = (New<KeyName>, Option<bool>);
 
 async fn change(at: &At<'_>, json: bool, id: &str, (name, enabled): Changes) -> anyhow::Result<()> {
     let key = at.app.keys.change(&at.manage, &id.parse()?, name, enabled).await?;

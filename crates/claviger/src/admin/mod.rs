@@ -103,12 +103,13 @@ fn show_list(many: &str, all: Vec<Value>) -> anyhow::Result<()> {
     Ok(print::result(&Value::Object(list).to_string())?)
 }
 
-/// A name to set, `Some(None)` for none at all; `None` to leave it as it is.
-fn new_name(name: Option<&str>) -> anyhow::Result<Option<Option<KeyName>>> {
+/// What to set, `Some(None)` for nothing at all; `None` to leave it as it is.
+type New<T> = Option<Option<T>>;
+
+fn new_name(name: Option<&str>) -> anyhow::Result<New<KeyName>> {
     name.map(KeyName::parse).transpose().context("--name")
 }
 
-/// The same, as text.
-fn new_name_text(name: Option<&str>) -> anyhow::Result<Option<Option<String>>> {
+fn new_name_text(name: Option<&str>) -> anyhow::Result<New<String>> {
     Ok(new_name(name)?.map(|name| name.map(|name| name.as_str().to_owned())))
 }
