@@ -58,6 +58,11 @@ impl Memory {
         self.peaks.iter().map(|peak| peak.reading.mib - self.warm.mib).fold(0.0, f64::max)
     }
 
+    /// What the cache believes its pools take.
+    pub(super) fn believed_mib(&self) -> f64 {
+        self.peaks[1].reading.believed_mib
+    }
+
     /// How much it takes more in the second half than in the first.
     pub(super) fn growth(&self) -> f64 {
         let [first, second] = self.peaks.map(|peak| peak.reading.mib);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::cost::{CONNECTIONS, Costs};
-use super::memory::{After, FILLS, Memory, Reading};
+use super::memory::{After, Memory, Reading};
 use super::programs::{Cold, Shared, Times};
 use super::start::Starts;
 use super::world::World;
@@ -76,7 +76,7 @@ impl Report<'_> {
             let promise = format!("memory that pools add ÷ `cache.bytes` of {}MiB", memory.cache_mib);
             row(&promise, MEMORY, memory.added() / f64::from(memory.cache_mib));
             let promise =
-                format!("RSS with `cache.bytes` of {}MiB, filled {FILLS} times ÷ half as often", memory.cache_mib);
+                format!("most memory in the second half ÷ in the first, `cache.bytes` of {}MiB", memory.cache_mib);
             row(&promise, GROWTH, memory.growth());
         }
     }
@@ -126,24 +126,35 @@ impl Report<'_> {
 
     fn resident(&self, text: &mut String) {
         text.push_str(
-            "\n| `cache.bytes` | when | requests | RSS MiB | pools in memory | `claviger_pools_bytes` MiB | of what they \
-             really add |\n|---|---|--:|--:|--:|--:|--:|\n",
+            "\n| `cache.bytes` | when | requests | RSS MiB | pools in memory | `claviger_pools_bytes` MiB |\n\
+             |---|---|--:|--:|--:|--:|\n",
         );
         for memory in &self.memory {
-            let mut row = |when: &str, requests: f64, reading: &Reading, belief: String| {
+            let mut row = |when: &str, requests: f64, reading: &Reading| {
                 let (Reading { mib, pools, believed_mib }, setting) = (reading, memory.cache_mib);
                 let _infallible = writeln!(
                     text,
-                    "| {setting}MiB | {when} | {requests:.0} | {mib:.1} | {pools:.0} | {believed_mib:.1} | {belief} |"
+                    "| {setting}MiB | {when} | {requests:.0} | {mib:.1} | {pools:.0} | {believed_mib:.1} |"
                 );
             };
-            row("warm", 0.0, &memory.warm, "–".to_owned());
+            row("warm", 0.0, &memory.warm);
+            let [first, second] = &memory.peaks;
             for (when, After { requests, reading }) in
-                [("full", &memory.full), ("halfway", &memory.half), ("end", &memory.end)]
+                [("full", &memory.full), ("most, first half", first), ("most, second half", second)]
             {
-                row(when, *requests, reading, format!("{:.2}", memory.belief(reading)));
+                row(when, *requests, reading);
             }
         }
+        let [large, small] = &self.memory[..] else { return };
+        let believed = large.believed_mib() - small.believed_mib();
+        let (added, rest) = (large.added() - small.added(), small.added() - small.believed_mib());
+        let _infallible = writeln!(
+            text,
+            "\nFrom the smaller cache to the larger, `claviger_pools_bytes` grows by {believed:.0} MiB and memory by \
+             {added:.0} MiB: a ratio\nof {:.2}. Beside the pools of the smaller one stand {rest:.0} MiB: uses that are \
+             not written yet, buffers of connections,\nand what the allocator does not give back.",
+            believed / added
+        );
     }
 }
 
