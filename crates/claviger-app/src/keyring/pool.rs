@@ -155,9 +155,7 @@ impl LivePool {
             Some(PoolOwner::Organization { keys_enabled: false }) => Server::Platform,
             Some(_) if self.has_keys => Server::This,
             Some(PoolOwner::Workspace(Some(organization))) => Server::Organization(organization.clone()),
-            Some(PoolOwner::Workspace(None) | PoolOwner::Organization { .. } | PoolOwner::Platform) => {
-                Server::Platform
-            }
+            Some(PoolOwner::Workspace(None) | PoolOwner::Organization { .. } | PoolOwner::Platform) => Server::Platform,
             None => Server::NoWorkspace,
         }
     }
