@@ -150,7 +150,13 @@ impl Server {
 
 async fn write_uses(app: Arc<App>, stop: CancellationToken) {
     let mut beat = tokio::time::interval(WRITE_USES);
-    while stop.run_until_cancelled(beat.tick()).await.is_some() {
+    let mut due = async || {
+        tokio::select! {
+            _ = beat.tick() => {}
+            () = app.keyring.uses_pile_up() => {}
+        }
+    };
+    while stop.run_until_cancelled(due()).await.is_some() {
         if let Err(error) = app.keyring.write_uses().await {
             warn("when keys were used last could not be written; it will be tried again", &error);
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, ProviderId, Scope, Timestamp};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 /// How an attempt with a leased key ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,10 +124,19 @@ impl KeyUsage {
     }
 }
 
+/// So many uses are written without waiting for the time, and in one statement at most: what waits takes memory that no
+/// setting bounds.
+const BATCH: usize = 4_096;
+/// So many are kept at most, where they cannot be written. What is lost beyond is when those keys were used.
+const MOST: usize = 16 * BATCH;
+
 /// Uses that are still to be written. A key enters once between two writes, so that the list's lock is not on the way
 /// of every request.
 #[derive(Debug, Default)]
-pub(crate) struct UnwrittenUses(Mutex<Vec<Arc<KeyUsage>>>);
+pub(crate) struct UnwrittenUses {
+    list: Mutex<Vec<Arc<KeyUsage>>>,
+    pile: Notify,
+}
 
 impl UnwrittenUses {
     pub(crate) fn note(&self, used: &Arc<KeyUsage>, now: Timestamp) {
@@ -134,13 +144,24 @@ impl UnwrittenUses {
         used.last_used_at.fetch_max(now.as_millis(), Ordering::SeqCst);
         // A plain read first: a busy key's flag is set nearly always, and a read leaves its cache line shared.
         if !used.unwritten.load(Ordering::SeqCst) && !used.unwritten.swap(true, Ordering::SeqCst) {
-            self.0.lock().push(Arc::clone(used));
+            self.put([Arc::clone(used)]);
         }
     }
 
-    /// Takes all of them. A use noted from now on enters again.
+    /// How many batches there are.
+    pub(crate) fn batches(&self) -> usize {
+        self.list.lock().len().div_ceil(BATCH)
+    }
+
+    /// Takes some of them: a batch, or all where there are fewer. A use noted from now on enters again.
     pub(crate) fn take(&self) -> Vec<Arc<KeyUsage>> {
-        let taken = std::mem::take(&mut *self.0.lock());
+        let mut list = self.list.lock();
+        let rest = list.len().saturating_sub(BATCH);
+        let taken = list.split_off(rest);
+        if list.is_empty() {
+            list.shrink_to(BATCH);
+        }
+        drop(list);
         for used in &taken {
             used.unwritten.store(false, Ordering::SeqCst);
         }
@@ -149,7 +170,26 @@ impl UnwrittenUses {
 
     /// Puts uses back that could not be written.
     pub(crate) fn put_back(&self, uses: Vec<Arc<KeyUsage>>) {
-        let returned = uses.into_iter().filter(|used| !used.unwritten.swap(true, Ordering::SeqCst));
-        self.0.lock().extend(returned);
+        self.put(uses.into_iter().filter(|used| !used.unwritten.swap(true, Ordering::SeqCst)));
+    }
+
+    fn put(&self, uses: impl IntoIterator<Item = Arc<KeyUsage>>) {
+        let mut list = self.list.lock();
+        for used in uses {
+            if list.len() < MOST {
+                list.push(used);
+            } else {
+                used.unwritten.store(false, Ordering::SeqCst);
+            }
+        }
+        // Once for each batch, not at every use beyond it: what cannot be written is not tried without a pause.
+        if list.len() == BATCH {
+            self.pile.notify_one();
+        }
+    }
+
+    /// Comes back when there are so many that they are better written now.
+    pub(crate) async fn pile_up(&self) {
+        self.pile.notified().await;
     }
 }

@@ -200,22 +200,27 @@ impl Keyring {
 
     /// Writes when keys were used to the database. What cannot be written is kept for the next time.
     pub async fn write_uses(&self) -> Result<(), StoreError> {
-        let taken = self.unwritten.take();
-        if taken.is_empty() {
-            return Ok(());
+        // As many as there are now: a busy key enters again at once, and is not written without a pause.
+        for _ in 0..self.unwritten.batches() {
+            let taken = self.unwritten.take();
+            let uses: Vec<_> = taken
+                .iter()
+                .filter_map(|used| {
+                    let at = used.last_used_at()?;
+                    Some(KeyUse { pool: used.pool.clone(), key: used.key.clone(), at })
+                })
+                .collect();
+            if let Err(error) = self.store.record_uses(&uses).await {
+                self.unwritten.put_back(taken);
+                return Err(error);
+            }
         }
-        let uses: Vec<_> = taken
-            .iter()
-            .filter_map(|used| {
-                let at = used.last_used_at()?;
-                Some(KeyUse { pool: used.pool.clone(), key: used.key.clone(), at })
-            })
-            .collect();
-        let written = self.store.record_uses(&uses).await;
-        if written.is_err() {
-            self.unwritten.put_back(taken);
-        }
-        written
+        Ok(())
+    }
+
+    /// Comes back when so many uses wait to be written that it should be done before its time.
+    pub async fn uses_pile_up(&self) {
+        self.unwritten.pile_up().await;
     }
 
     /// How leases ended, by provider.
