@@ -101,19 +101,48 @@ text_id!(
     KeyId, "a key id", "key_ and 26 letters and digits", |text| text.strip_prefix("key_").is_some_and(is_ulid)
 );
 text_id!(
+    /// The id of a webhook: `wh_` and a ULID, so that ids sort by creation.
+    WebhookId, "a webhook id", "wh_ and 26 letters and digits", |text| text.strip_prefix("wh_").is_some_and(is_ulid)
+);
+text_id!(
+    /// The id of an event that webhooks are told of: `evt_` and a ULID, so that ids sort by creation.
+    EventId, "an event id", "evt_ and 26 letters and digits", |text| text.strip_prefix("evt_").is_some_and(is_ulid)
+);
+text_id!(
     /// The public id of a token: 16 of base32's lower-case letters and digits. It stands in the token itself.
     TokenId, "a token id", "16 of a-z 2-7", |text| {
         text.len() == 16 && text.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
     }
 );
 
+/// A prefix, and a ULID of the time of creation and 80 random bits.
+fn sortable(prefix: &str, now: Timestamp, random: [u8; 10]) -> Arc<str> {
+    let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+    let random = random.iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+    format!("{prefix}{}", ulid::Ulid::from_parts(millis, random)).into()
+}
+
 impl KeyId {
     /// A new id from the time of creation and 80 random bits.
     #[must_use]
     pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
-        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
-        let random = random.iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
-        Self(format!("key_{}", ulid::Ulid::from_parts(millis, random)).into())
+        Self(sortable("key_", now, random))
+    }
+}
+
+impl WebhookId {
+    /// A new id from the time of creation and 80 random bits.
+    #[must_use]
+    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+        Self(sortable("wh_", now, random))
+    }
+}
+
+impl EventId {
+    /// A new id from the time of the event and 80 random bits.
+    #[must_use]
+    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+        Self(sortable("evt_", now, random))
     }
 }
 
@@ -136,5 +165,18 @@ mod tests {
         assert!(earlier < later);
         assert_eq!(later.as_str().parse::<KeyId>().unwrap(), later);
         assert!("key_1".parse::<KeyId>().is_err());
+    }
+
+    #[test]
+    fn ids_of_webhooks_and_events_sort_by_creation_and_read_back() {
+        let at = |millis| Timestamp::from_millis(millis);
+        let [earlier, later] = [1_000, 1_001].map(|millis| EventId::new(at(millis), [0x55; 10]));
+        assert!(earlier < later);
+        assert_eq!(later.as_str().parse::<EventId>().unwrap(), later);
+        let webhook = WebhookId::new(at(1_000), [0x55; 10]);
+        assert_eq!(webhook.as_str().parse::<WebhookId>().unwrap(), webhook);
+        for other in [earlier.as_str(), "wh_1", "wh_"] {
+            assert!(other.parse::<WebhookId>().is_err(), "{other}");
+        }
     }
 }

@@ -118,6 +118,12 @@ impl KeyName {
 pub enum KeyStatus {
     /// In rotation.
     Active,
+    /// Rate limited, and back in a while.
+    Cooling,
+    /// Its account cannot pay.
+    Exhausted,
+    /// Its provider refused it.
+    Rejected,
     /// Sealed under another key, or damaged: it cannot be opened, and is passed over.
     Unreadable,
 }
@@ -128,6 +134,9 @@ impl KeyStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
+            Self::Cooling => "cooling",
+            Self::Exhausted => "exhausted",
+            Self::Rejected => "rejected",
             Self::Unreadable => "unreadable",
         }
     }

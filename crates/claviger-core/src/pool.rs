@@ -79,6 +79,12 @@ impl<W: Word> Cursor<W> {
         while self.0.load() == 0 && first.0 > 1 && self.0.swap_if(0, first.0 - 1).is_err() {}
     }
 
+    /// Whose turn is next among usable keys in creation order, without taking it.
+    #[must_use]
+    pub fn peek(&self, usable: &[Position]) -> Turn {
+        turn_after(self.0.load(), usable)
+    }
+
     /// Takes the next turn among usable keys in creation order.
     #[must_use]
     pub fn advance(&self, usable: &[Position]) -> Turn {

@@ -54,6 +54,9 @@ pub enum Problem {
     /// A path into the body where the time does not stand in the body.
     #[error("is only for `reset = \"body\"`")]
     NotInBody,
+    /// Text that a whole segment of a path cannot follow.
+    #[error("`{0}` must begin and end with /")]
+    NotBeforeSegment(String),
 }
 
 /// A field, by the names that lead to it, and what is wrong with it.
@@ -74,6 +77,14 @@ pub(super) fn check(provider: &Provider) -> Result<(), Fault> {
     }
     if provider.rate.reset_path.is_some() && provider.rate.reset != Reset::Body {
         return Err(("rate.reset_path".to_owned(), Problem::NotInBody));
+    }
+    if provider.rate.day.as_ref().is_some_and(|day| day.text.is_empty()) {
+        return Err(("rate.day.text".to_owned(), Problem::Empty));
+    }
+    if let Some(after) = &provider.rate.model_after
+        && (is_path(after).is_err() || !after.ends_with('/'))
+    {
+        return Err(("rate.model_after".to_owned(), Problem::NotBeforeSegment(after.clone())));
     }
     Ok(())
 }

@@ -21,7 +21,7 @@ pub use base_url::{BaseUrl, InvalidBaseUrl};
 pub use check::Problem;
 pub use probe::{Case, Cost, Method, Probe};
 pub use provider::{AcceptedPlace, ExtraHeaders, KeyHint, Origin, Provider, Section};
-pub use rate::{Rate, Reset, RetryAfter};
+pub use rate::{Day, Limit, Rate, Reset, RetryAfter};
 pub use rule::{BodyPath, Check, ErrorClass, ErrorRule, InvalidRule, Place, Source, Step, Test};
 
 use crate::id::ProviderId;
@@ -145,6 +145,10 @@ fn header_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String
         Some(name) => Err(D::Error::custom(format_args!("`{name}` cannot be a header's name"))),
         None => Ok(names),
     }
+}
+
+fn lower_header_names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(header_names(deserializer)?.into_iter().map(|name| name.to_ascii_lowercase()).collect())
 }
 
 #[cfg(test)]

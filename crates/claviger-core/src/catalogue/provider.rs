@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::auth::Auth;
 use super::base_url::BaseUrl;
-use super::probe::Probe;
+use super::probe::{Cost, Probe};
 use super::rate::Rate;
 use super::rule::ErrorRule;
 use crate::id::ProviderId;
@@ -49,6 +49,9 @@ pub struct Provider {
     pub probe: Option<Probe>,
     /// Another such request, for where the first proves nothing.
     pub alternative_probe: Option<Probe>,
+    /// Headers of its answers that name the account whose limits a key shares, in lower case, widest first.
+    #[serde(default, deserialize_with = "super::lower_header_names")]
+    pub domain_headers: Vec<String>,
     /// How it speaks of rate limits.
     pub rate: Rate,
     /// What its errors mean, most specific first: the first match counts.
@@ -159,6 +162,7 @@ impl Provider {
             key_hint: KeyHint::default(),
             probe: None,
             alternative_probe: None,
+            domain_headers: Vec::new(),
             rate: Rate::default(),
             errors: Vec::new(),
             quirks: Vec::new(),
@@ -193,6 +197,12 @@ impl Provider {
         let (first, rest) = segments.split_at(segments.find('/').unwrap_or(segments.len()));
         let origin = self.origins.iter().find(|origin| origin.alias == first)?;
         Some((origin, if rest.is_empty() { "/" } else { rest }))
+    }
+
+    /// The request that shows whether a key is real, where there is one that costs nothing.
+    #[must_use]
+    pub fn free_probe(&self) -> Option<&Probe> {
+        [&self.probe, &self.alternative_probe].into_iter().flatten().find(|probe| probe.cost == Cost::Free)
     }
 
     /// Where the key goes at an origin: as the origin says, else as the provider says.

@@ -52,6 +52,8 @@ pub enum Place {
 }
 
 /// A path into a JSON body: names with dots between, `name[]` for any element of an array. The empty path is the body.
+/// Where the body is an array itself, a path that begins with a name looks into each of its elements: Google sends errors
+/// so where a stream was asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BodyPath(Vec<Step>);
 

@@ -133,11 +133,14 @@ fn facts_of_each_kind_are_read() {
     assert_eq!((quota.at.to_string().as_str(), quota.src), ("body:error.code", Source::Doc));
     assert_eq!(quota.test, Some(Test::Eq("insufficient_quota".to_owned())));
 
+    assert_eq!(openai.domain_headers, ["openai-organization", "openai-project"]);
+
     let anthropic = catalogue.get("anthropic").unwrap();
     assert_eq!(anthropic.extra_headers.required["anthropic-version"], "2023-06-01");
 
     let google = catalogue.get("google").unwrap();
     assert_eq!(google.rate.reset_path.as_ref().unwrap().to_string(), "error.details[].retryDelay");
+    assert_eq!(google.rate.model_after.as_deref(), Some("/models/"));
     assert_eq!(google.also[1].only_paths, ["/v1beta/openai/"]);
 
     let zai = catalogue.get("zai").unwrap();
@@ -208,6 +211,7 @@ fn an_entry_of_a_wrong_form_is_refused_with_its_provider_and_field() {
         ("[429]", "[]", "`statuses` must not be empty in `rate.statuses`"),
         ("reset = \"unknown\"", "reset = \"later\"", "unknown variant `later`"),
         ("reset = ", "headers = [\"a:b\"], reset = ", "`a:b` cannot be a header's name in `rate.headers`"),
+        ("auth = ", "domain_headers = [\"a b\"]\nauth = ", "`a b` cannot be a header's name in `domain_headers`"),
     ];
     for (right, wrong, message) in rows {
         let toml = entry("a").replace(right, wrong);

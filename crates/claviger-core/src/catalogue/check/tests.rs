@@ -17,7 +17,7 @@ auth = { kind = "bearer" }
 also = [{ auth = { kind = "query", name = "key" }, only_paths = ["/v1/"], not_origins = ["eu"] }]
 extra_headers = { required = { "a-version" = "1" }, optional = ["a-beta"] }
 probe = { origin = "main", method = "POST", path = "/v1/me", body = "{}", valid = [{ statuses = [200] }], invalid = [{ statuses = [401] }], cost = "free" }
-rate = { statuses = [429], retry_after = "unknown", reset = "body", reset_path = "a.b", retry_hint_header = "x-hint" }
+rate = { statuses = [429], retry_after = "unknown", reset = "body", reset_path = "a.b", retry_hint_header = "x-hint", model_after = "/models/", day = { text = "a day", zone = "UTC0" } }
 errors = [{ class = "no_credit", statuses = [402], at = "status", src = "doc" }]
 "#;
 
@@ -62,6 +62,9 @@ fn what_contradicts_itself_is_refused_with_its_field() {
         ("[{ statuses = [401] }]", "[]", "probe.invalid", Problem::Empty),
         ("\"x-hint\"", "\"x hint\"", "rate.retry_hint_header", Problem::HeaderName(text("x hint"))),
         ("reset = \"body\"", "reset = \"none\"", "rate.reset_path", Problem::NotInBody),
+        ("\"/models/\"", "\"/models\"", "rate.model_after", Problem::NotBeforeSegment(text("/models"))),
+        ("\"a day\"", "\"\"", "rate.day.text", Problem::Empty),
+        ("\"/models/\"", "\"models/\"", "rate.model_after", Problem::NotBeforeSegment(text("models/"))),
     ];
     for (right, wrong, field, problem) in rows {
         assert!(ENTRY.contains(right), "{right}");
