@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::error::{meaning, one_row};
 
-async fn sealed(db: &mut PgConnection, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) async fn sealed(db: &mut PgConnection, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError> {
     sqlx::query_scalar("SELECT sealed FROM data_key WHERE owner_kind = $1 AND owner_id = $2")
         .bind(owner.kind().as_str())
         .bind(owner.id())

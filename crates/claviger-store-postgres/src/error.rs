@@ -3,7 +3,8 @@
 use std::fmt;
 
 use claviger_store::{
-    AddKeyError, ChangeKeyError, CopyError, InsertTokenError, PutWorkspaceError, ReplaceKeyError, StoreError,
+    AddKeyError, AddWebhookError, ChangeKeyError, CopyError, InsertTokenError, PutWorkspaceError, ReplaceKeyError,
+    StoreError,
 };
 use sqlx::postgres::PgQueryResult;
 
@@ -187,7 +188,7 @@ macro_rules! refusals {
     };
 }
 
-refusals!(AddKeyError ChangeKeyError CopyError InsertTokenError PutWorkspaceError ReplaceKeyError);
+refusals!(AddKeyError AddWebhookError ChangeKeyError CopyError InsertTokenError PutWorkspaceError ReplaceKeyError);
 
 /// What may be done about an operation's error.
 pub(crate) fn remedy_for(refusal: &impl Refusal) -> Remedy {

@@ -9,7 +9,18 @@ use claviger_store::{
 use sqlx::PgConnection;
 
 use crate::error::{malformed, meaning, one_row_or_none};
+use crate::health::{AilmentRow, CountsRow};
 use crate::{change as feed, data_key, owner, pool, read};
+
+/// The columns of a [`KeyRow`].
+macro_rules! key_columns {
+    () => {
+        "key_id, provider_id, name, masked, enabled, unreadable, ailment, ailment_status, ailment_since, ailment_until,
+         ailment_strikes, domain, requests, ok, rate_limited, rejected, caller_errors, provider_errors, created_by,
+         created_at, updated_at, last_used_at"
+    };
+}
+pub(crate) use key_columns;
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct KeyRow {
@@ -19,6 +30,11 @@ pub(crate) struct KeyRow {
     pub(crate) masked: String,
     pub(crate) enabled: bool,
     pub(crate) unreadable: bool,
+    #[sqlx(flatten)]
+    ailment: AilmentRow,
+    domain: Option<String>,
+    #[sqlx(flatten)]
+    counts: CountsRow,
     pub(crate) created_by: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
@@ -40,6 +56,9 @@ impl TryFrom<KeyRow> for KeyRecord {
             masked: row.masked,
             enabled: row.enabled,
             status: if row.unreadable { KeyStatus::Unreadable } else { KeyStatus::Active },
+            ailment: row.ailment.ailment()?,
+            domain: row.domain,
+            counts: row.counts.try_into()?,
             created_by: row.created_by,
             created_at: read::date(row.created_at),
             updated_at: read::date(row.updated_at),
@@ -81,11 +100,11 @@ fn free_slot(seats: &[Seat]) -> Option<i16> {
 }
 
 pub(crate) async fn all(db: &mut PgConnection, owner: &Owner) -> Result<Vec<KeyRecord>, StoreError> {
-    let rows: Vec<KeyRow> = sqlx::query_as(
-        "SELECT key_id, provider_id, name, masked, enabled, unreadable, created_by, created_at, updated_at,
-                last_used_at
-         FROM provider_key WHERE owner_kind = $1 AND owner_id = $2 ORDER BY provider_id, position",
-    )
+    let rows: Vec<KeyRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        key_columns!(),
+        " FROM provider_key WHERE owner_kind = $1 AND owner_id = $2 ORDER BY provider_id, position",
+    ))
     .bind(owner.kind().as_str())
     .bind(owner.id())
     .fetch_all(db)
@@ -121,13 +140,13 @@ async fn insert(
     slot: i16,
     position: i64,
 ) -> Result<KeyRecord, StoreError> {
-    let row: KeyRow = sqlx::query_as(
+    let row: KeyRow = sqlx::query_as(concat!(
         "INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed,
                                    fingerprint, enabled, unreadable, created_by, created_at, updated_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true, false, $11, $12, $12)
-         RETURNING key_id, provider_id, name, masked, enabled, unreadable, created_by, created_at, updated_at,
-                   last_used_at",
-    )
+         RETURNING ",
+        key_columns!(),
+    ))
     .bind(pool.owner.kind().as_str())
     .bind(pool.owner.id())
     .bind(pool.provider.as_str())
@@ -168,14 +187,16 @@ pub(crate) async fn replace(
     if let Some(twin) = twin(&others, replacement.fingerprint)? {
         return Err(ReplaceKeyError::Duplicate(twin));
     }
-    let row: KeyRow = sqlx::query_as(
+    let row: KeyRow = sqlx::query_as(concat!(
         "UPDATE provider_key
          SET name = CASE WHEN $5 THEN $6 ELSE name END,
-             masked = $7, sealed = $8, fingerprint = $9, unreadable = false, updated_at = $10
+             masked = $7, sealed = $8, fingerprint = $9, unreadable = false, ailment = NULL, ailment_status = NULL,
+             ailment_since = NULL, ailment_until = NULL, ailment_strikes = NULL, probe_claimed_until = NULL,
+             domain = NULL, updated_at = $10
          WHERE owner_kind = $1 AND owner_id = $2 AND provider_id = $3 AND key_id = $4
-         RETURNING key_id, provider_id, name, masked, enabled, unreadable, created_by, created_at, updated_at,
-                   last_used_at",
-    )
+         RETURNING ",
+        key_columns!(),
+    ))
     .bind(pool.owner.kind().as_str())
     .bind(pool.owner.id())
     .bind(pool.provider.as_str())
@@ -207,13 +228,13 @@ pub(crate) async fn change(
     if !owner::lock(db, owner).await? {
         return Err(ChangeKeyError::NoKey);
     }
-    let row: Option<KeyRow> = sqlx::query_as(
+    let row: Option<KeyRow> = sqlx::query_as(concat!(
         "UPDATE provider_key
          SET name = CASE WHEN $4 THEN $5 ELSE name END, enabled = coalesce($6, enabled), updated_at = $7
          WHERE owner_kind = $1 AND owner_id = $2 AND key_id = $3
-         RETURNING key_id, provider_id, name, masked, enabled, unreadable, created_by, created_at, updated_at,
-                   last_used_at",
-    )
+         RETURNING ",
+        key_columns!(),
+    ))
     .bind(owner.kind().as_str())
     .bind(owner.id())
     .bind(key.as_str())

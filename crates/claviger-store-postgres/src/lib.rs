@@ -3,7 +3,7 @@
 //! **Locking.** Every change of what belongs to an owner begins with locking the owner's row, so that the changes of one
 //! owner happen one after the other, whichever node makes them, and what was checked holds until the commit. Changes of
 //! different owners do not wait for each other. The rules that must hold whatever happens are constraints of the schema
-//! besides, in `migrations/`. What the gateway notes on keys (last use, readability) locks the keys' own rows only.
+//! besides, in `migrations/`. What the gateway notes on keys (uses, readability) locks the keys' own rows only.
 //! A transaction that the server ends for another one's sake is tried again from its beginning.
 //!
 //! **Distribution by owner.** Every table that belongs to owners begins its primary key with the owner, and all unique
@@ -22,7 +22,9 @@ mod connect;
 mod connections;
 mod copy;
 mod data_key;
+mod delivery;
 mod error;
+mod health;
 mod installation;
 mod key;
 mod key_use;
@@ -34,7 +36,9 @@ mod plans;
 mod pool;
 mod read;
 mod token;
+mod usage;
 mod watch;
+mod webhook;
 mod workspace;
 
 use std::fmt;
@@ -42,11 +46,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, OrganizationId, Owner, TokenId, WorkspaceId};
+use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 use claviger_store::{
-    AddKeyError, ChangeKeyError, ChangeSink, CopyError, Counts, InsertTokenError, KeyChange, KeyRecord, KeyReplacement,
-    KeyUse, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, PutWorkspaceError,
-    ReplaceKeyError, Store, StoreError, TokenRecord, Workspace, WorkspaceChange,
+    AddKeyError, AddWebhookError, AilmentChange, ChangeKeyError, ChangeSink, CopyError, Counts, DataKeyUse, Delivery,
+    DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewEvent, NewKey, OpenStoreError,
+    Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, ProbeClaim, PutWorkspaceError, ReplaceKeyError,
+    Store, StoreError, TokenRecord, UsageBucket, Webhook, Workspace, WorkspaceChange,
 };
 use sqlx::postgres::PgConnectOptions;
 
@@ -203,7 +208,72 @@ impl Store for PostgresStore {
         if uses.is_empty() {
             return Ok(());
         }
-        self.connections.ask(TOUCH, |db| asked(key_use::record(db, uses))).await
+        self.connections.ask(WRITE, |db| asked(key_use::record(db, uses))).await
+    }
+
+    async fn usage(
+        &self,
+        owner: &Owner,
+        provider: Option<&ProviderId>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        self.connections.ask(READ, |db| asked(usage::read(db, owner, provider, from, to))).await
+    }
+
+    async fn forget_usage(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.connections.ask(TOUCH, |db| asked(usage::forget(db, before))).await
+    }
+
+    async fn put_ailment(
+        &self,
+        pool: &PoolId,
+        key: &KeyId,
+        sealed: &[u8],
+        change: &AilmentChange,
+    ) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(health::put_ailment(db, pool, key, sealed, change))).await
+    }
+
+    // What was claimed and not told, because the connection died, is claimed again when the claim is over.
+    async fn claim_probes(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<ProbeClaim>, StoreError> {
+        self.connections.ask(TOUCH, |db| asked(health::claim_probes(db, now, until, limit))).await
+    }
+
+    async fn data_key(&self, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connections.ask(READ, |db| asked(data_key::sealed(db, owner))).await
+    }
+
+    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse) -> Result<(), AddWebhookError> {
+        self.connections.ask(WRITE, |db| asked(webhook::add(db, webhook, data_key))).await
+    }
+
+    async fn webhooks(&self, workspace: &WorkspaceId) -> Result<Vec<Webhook>, StoreError> {
+        self.connections.ask(READ, |db| asked(webhook::all(db, workspace))).await
+    }
+
+    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(webhook::delete(db, workspace, id))).await
+    }
+
+    async fn announce(&self, workspace: &WorkspaceId, events: &[NewEvent]) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        self.connections.ask(WRITE, |db| asked(delivery::announce(db, workspace, events))).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        self.connections.ask(TOUCH, |db| asked(delivery::claim(db, now, until, limit))).await
+    }
+
+    async fn end_delivery(&self, delivery: &Delivery, end: DeliveryEnd) -> Result<(), StoreError> {
+        self.connections.ask(TOUCH, |db| asked(delivery::end(db, delivery, end))).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -4,7 +4,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
-use crate::{PostgresStore, copy, key_use, pool, token};
+use crate::{PostgresStore, copy, delivery, health, key_use, pool, token, usage};
 
 #[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../tests/postgres/server.rs"]
@@ -28,17 +28,35 @@ const FILL: &str = "
     INSERT INTO token SELECT 'workspace', 'w' || n, lpad(translate(n::text, '0123456789', 'abcdefghij'), 16, 'z'),
                              sha256('t'), '', 'runtime', false, NULL, 1 FROM generate_series(1, 2000) n;
     INSERT INTO token_owner SELECT token_id, owner_kind, owner_id FROM token;
+    UPDATE provider_key SET ailment = 'rejected', ailment_status = 401, ailment_since = 1,
+                            ailment_until = right(key_id, 9)::bigint, ailment_strikes = 1
+    WHERE right(key_id, 2) = '00';
+    INSERT INTO key_usage SELECT owner_kind, owner_id, key_id, hour * 3600000, 1, 1, 0, 0, 0, 0
+    FROM provider_key, generate_series(1, 10) hour;
+    INSERT INTO webhook SELECT 'workspace', 'w' || n, 'wh_' || lpad(n::text, 26, '0'), 0, 'https://example.com', '\\x00',
+                               '', NULL, 1 FROM generate_series(1, 2000) n;
+    INSERT INTO webhook_delivery
+    SELECT owner_kind, owner_id, webhook_id, 'evt_' || right(webhook_id, 26), 'key.rejected', '{}', 0,
+           right(webhook_id, 9)::bigint, 1
+    FROM webhook;
     ANALYZE";
 
-async fn plan(
-    db: &mut PgConnection,
-    text: &str,
-    bind: impl for<'q> FnOnce(Query<'q, Postgres, PgArguments>) -> Query<'q, Postgres, PgArguments>,
-) -> String {
+async fn plan(db: &mut PgConnection, text: &str, bind: impl for<'q> FnOnce(Asked<'q>) -> Asked<'q>) -> String {
     use sqlx::Row as _;
     let query = sqlx::query(AssertSqlSafe(format!("EXPLAIN {text}")));
     let lines = bind(query).fetch_all(db).await.unwrap();
     lines.iter().map(|line| line.get::<String, _>(0) + "\n").collect()
+}
+
+type Asked<'q> = Query<'q, Postgres, PgArguments>;
+
+/// The first four parameters of what is noted of keys.
+fn keys(query: Asked<'_>) -> Asked<'_> {
+    query
+        .bind(vec!["workspace"; 3])
+        .bind(vec!["w1", "w2", "w3"])
+        .bind(vec!["openai"; 3])
+        .bind(vec!["key_1", "key_2", "key_3"])
 }
 
 #[tokio::test]
@@ -51,16 +69,23 @@ async fn what_is_asked_often_is_found_by_indexes() {
         plan(&mut db, pool::READ, |query| query.bind("workspace").bind("w7").bind("openai")).await,
         plan(&mut db, token::READ, |query| query.bind("zzzzzzzzzzzzzzza")).await,
         plan(&mut db, key_use::RECORD, |query| {
-            query
-                .bind(vec!["workspace"; 3])
-                .bind(vec!["w1", "w2", "w3"])
-                .bind(vec!["openai"; 3])
-                .bind(vec!["key_1", "key_2", "key_3"])
-                .bind(vec![1_i64; 3])
+            let query = keys(query).bind(vec![1_i64; 3]).bind(vec![None::<&str>; 3]);
+            (0..6).fold(query, |query, _| query.bind(vec![1_i64; 3]))
         })
         .await,
+        plan(&mut db, key_use::RECORD_HOURS, |query| {
+            (0..7).fold(keys(query), |query, _| query.bind(vec![3_600_000_i64; 3]))
+        })
+        .await,
+        plan(&mut db, usage::READ, |query| {
+            query.bind("workspace").bind("w7").bind("openai").bind(0_i64).bind(i64::MAX)
+        })
+        .await,
+        plan(&mut db, usage::FORGET, |query| query.bind(3_600_000_i64).bind(10_i64)).await,
+        plan(&mut db, health::CLAIM_PROBES, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
+        plan(&mut db, delivery::CLAIM, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
     ];
-    for text in [copy::POOLS, copy::KEYS, copy::TOKENS] {
+    for text in [copy::POOLS, copy::KEYS, copy::TOKENS, copy::WEBHOOKS] {
         plans.push(plan(&mut db, text, |query| query.bind(vec!["workspace"; 2]).bind(vec!["w1", "w2"])).await);
     }
     for plan in plans {

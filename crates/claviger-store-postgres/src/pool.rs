@@ -6,6 +6,7 @@ use claviger_store::{PoolKey, PoolOwner, PoolRecord, StoreError};
 use sqlx::PgConnection;
 
 use crate::error::{malformed, meaning, one_row};
+use crate::health::AilmentRow;
 use crate::{change, read};
 
 /// One row for each key, or a single one without key columns; none where there is no such owner.
@@ -19,6 +20,9 @@ struct PoolRow {
     position: Option<i64>,
     enabled: Option<bool>,
     unreadable: Option<bool>,
+    #[sqlx(flatten)]
+    ailment: AilmentRow,
+    domain: Option<String>,
     sealed: Option<Vec<u8>>,
     fingerprint: Option<Vec<u8>>,
 }
@@ -51,6 +55,8 @@ impl PoolRow {
             position: read::position(position)?,
             enabled,
             unreadable,
+            ailment: self.ailment.ailment()?,
+            domain: self.domain,
             sealed,
             fingerprint: read::bytes(&fingerprint, "a key's fingerprint")?,
         }))
@@ -60,7 +66,8 @@ impl PoolRow {
 /// By the primary keys of five tables.
 pub(crate) const READ: &str = "SELECT workspace.owner_id AS workspace, workspace.organization_id,
             organization.keys_enabled, data_key.sealed AS data_key,
-            key.key_id, key.position, key.enabled, key.unreadable, key.sealed, key.fingerprint
+            key.key_id, key.position, key.enabled, key.unreadable, key.ailment, key.ailment_status,
+            key.ailment_since, key.ailment_until, key.ailment_strikes, key.domain, key.sealed, key.fingerprint
      FROM owner
      LEFT JOIN workspace ON workspace.owner_kind = $1 AND workspace.owner_id = $2
      LEFT JOIN organization ON organization.owner_kind = $1 AND organization.owner_id = $2

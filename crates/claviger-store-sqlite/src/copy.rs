@@ -7,14 +7,15 @@ use std::vec::IntoIter;
 
 use claviger_core::Owner;
 use claviger_store::{
-    Counts, DataKeyCopy, KeyCopy, KeyRecord, OwnerCopy, OwnerKindCopy, Page, PoolCopy, StoreError, TokenRecord,
+    Counts, DataKeyCopy, KeyCopy, KeyRecord, OwnerCopy, OwnerKindCopy, Page, PoolCopy, StoreError, TokenRecord, Webhook,
 };
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{malformed, on_read};
-use crate::key::KeyRow;
+use crate::key::{KeyRow, key_columns};
 use crate::read;
 use crate::token::TokenRow;
+use crate::webhook::WebhookRow;
 
 pub(crate) use put::put;
 
@@ -26,6 +27,7 @@ struct CountsRow {
     pools: i64,
     keys: i64,
     tokens: i64,
+    webhooks: i64,
 }
 
 pub(crate) async fn counts(db: impl SqliteExecutor<'_>) -> Result<Counts, StoreError> {
@@ -35,7 +37,8 @@ pub(crate) async fn counts(db: impl SqliteExecutor<'_>) -> Result<Counts, StoreE
                 (SELECT count(*) FROM data_key) AS data_keys,
                 (SELECT count(*) FROM pool) AS pools,
                 (SELECT count(*) FROM provider_key) AS keys,
-                (SELECT count(*) FROM token) AS tokens",
+                (SELECT count(*) FROM token) AS tokens,
+                (SELECT count(*) FROM webhook) AS webhooks",
     )
     .fetch_one(db)
     .await
@@ -47,6 +50,7 @@ pub(crate) async fn counts(db: impl SqliteExecutor<'_>) -> Result<Counts, StoreE
         pools: row.pools.cast_unsigned(),
         keys: row.keys.cast_unsigned(),
         tokens: row.tokens.cast_unsigned(),
+        webhooks: row.webhooks.cast_unsigned(),
     })
 }
 
@@ -138,7 +142,7 @@ impl<T> InOrder<T> {
     }
 }
 
-/// Owners as they are at one instant; the caller has begun a transaction. Four statements, however long the page.
+/// Owners as they are at one instant; the caller has begun a transaction. Five statements, however long the page.
 pub(crate) async fn page(db: &mut SqliteConnection, page: &Page<Owner>) -> Result<Vec<OwnerCopy>, StoreError> {
     // No kind is empty, so the empty one stands before the first.
     let after = page.after.as_ref().map_or(("", ""), |owner| (owner.kind().as_str(), owner.id()));
@@ -150,13 +154,15 @@ pub(crate) async fn page(db: &mut SqliteConnection, page: &Page<Owner>) -> Resul
     let mut pools = InOrder::new(pool_rows(db, after, last).await?);
     let mut keys = InOrder::new(key_rows(db, after, last).await?);
     let mut tokens = InOrder::new(token_rows(db, after, last).await?);
+    let mut webhooks = InOrder::new(webhook_rows(db, after, last).await?);
     let mut copies = Vec::with_capacity(owners.len());
     for row in owners {
-        copies.push(one(row, &mut pools, &mut keys, &mut tokens)?);
+        copies.push(one(row, &mut pools, &mut keys, &mut tokens, &mut webhooks)?);
     }
     pools.end()?;
     keys.end()?;
     tokens.end()?;
+    webhooks.end()?;
     Ok(copies)
 }
 
@@ -165,6 +171,7 @@ fn one(
     pools: &mut InOrder<PoolRow>,
     keys: &mut InOrder<KeyCopyRow>,
     tokens: &mut InOrder<TokenRow>,
+    webhooks: &mut InOrder<WebhookRow>,
 ) -> Result<OwnerCopy, StoreError> {
     let owner = read::owner(&row.owner_kind, &row.owner_id)?;
     let is_its = |kind: &str, id: &str| kind == row.owner_kind && id == row.owner_id;
@@ -181,7 +188,9 @@ fn one(
     }
     let tokens = tokens.take(|token| is_its(&token.owner_kind, &token.owner_id)).map(TokenRecord::try_from);
     let tokens = tokens.collect::<Result<_, _>>()?;
-    Ok(OwnerCopy { kind: row.kind(&owner)?, data_key: row.data_key(), owner, pools: pool_copies, tokens })
+    let webhooks = webhooks.take(|webhook| is_its(&webhook.owner_kind, &webhook.owner_id)).map(Webhook::try_from);
+    let webhooks = webhooks.collect::<Result<_, _>>()?;
+    Ok(OwnerCopy { kind: row.kind(&owner)?, data_key: row.data_key(), owner, pools: pool_copies, tokens, webhooks })
 }
 
 /// An owner's kind and id, by which owners are ordered.
@@ -227,13 +236,13 @@ async fn pool_rows(db: &mut SqliteConnection, after: Place<'_>, last: Place<'_>)
 }
 
 async fn key_rows(db: &mut SqliteConnection, after: Place<'_>, last: Place<'_>) -> Result<Vec<KeyCopyRow>, StoreError> {
-    sqlx::query_as(
-        "SELECT owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed, fingerprint, enabled,
-                unreadable, created_by, created_at, updated_at, last_used_at
-         FROM provider_key
+    sqlx::query_as(concat!(
+        "SELECT owner_kind, owner_id, slot, position, sealed, fingerprint, ",
+        key_columns!(),
+        " FROM provider_key
          WHERE (owner_kind, owner_id) > (?1, ?2) AND (owner_kind, owner_id) <= (?3, ?4)
          ORDER BY owner_kind, owner_id, provider_id, position",
-    )
+    ))
     .bind(after.0)
     .bind(after.1)
     .bind(last.0)
@@ -248,6 +257,25 @@ async fn token_rows(db: &mut SqliteConnection, after: Place<'_>, last: Place<'_>
         "SELECT owner_kind, owner_id, token_id, hash, name, role, reveal, expires_at, created_at FROM token
          WHERE (owner_kind, owner_id) > (?1, ?2) AND (owner_kind, owner_id) <= (?3, ?4)
          ORDER BY owner_kind, owner_id, token_id",
+    )
+    .bind(after.0)
+    .bind(after.1)
+    .bind(last.0)
+    .bind(last.1)
+    .fetch_all(db)
+    .await
+    .map_err(on_read)
+}
+
+async fn webhook_rows(
+    db: &mut SqliteConnection,
+    after: Place<'_>,
+    last: Place<'_>,
+) -> Result<Vec<WebhookRow>, StoreError> {
+    sqlx::query_as(
+        "SELECT owner_kind, owner_id, webhook_id, url, sealed, events, created_by, created_at FROM webhook
+         WHERE (owner_kind, owner_id) > (?1, ?2) AND (owner_kind, owner_id) <= (?3, ?4)
+         ORDER BY owner_kind, owner_id, webhook_id",
     )
     .bind(after.0)
     .bind(after.1)

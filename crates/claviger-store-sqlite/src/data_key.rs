@@ -2,11 +2,11 @@
 
 use claviger_core::{Owner, Timestamp};
 use claviger_store::{DataKeyUse, StoreError};
-use sqlx::SqliteConnection;
+use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{on_read, on_write, one_row};
 
-pub(crate) async fn sealed(db: &mut SqliteConnection, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError> {
+pub(crate) async fn sealed(db: impl SqliteExecutor<'_>, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError> {
     sqlx::query_scalar("SELECT sealed FROM data_key WHERE owner_kind = ?1 AND owner_id = ?2")
         .bind(owner.kind().as_str())
         .bind(owner.id())
@@ -23,7 +23,7 @@ pub(crate) async fn settle(
     used: &DataKeyUse,
     at: Timestamp,
 ) -> Result<bool, StoreError> {
-    match (used, sealed(db, owner).await?) {
+    match (used, sealed(&mut *db, owner).await?) {
         (DataKeyUse::Stored(used), Some(present)) => Ok(*used == present),
         (DataKeyUse::Stored(_), None) | (DataKeyUse::New(_), Some(_)) => Ok(false),
         (DataKeyUse::New(new), None) => insert(db, owner, new, at).await.map(|()| true),

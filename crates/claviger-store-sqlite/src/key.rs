@@ -2,15 +2,25 @@
 
 use claviger_core::owner::PoolId;
 use claviger_core::pool::POOL_CAPACITY;
-use claviger_core::{KeyId, KeyName, KeyStatus, Owner, Timestamp};
+use claviger_core::{KeyId, KeyName, KeyStatus, Owner};
 use claviger_store::{
-    AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey, ReplaceKeyError,
-    StoreError,
+    AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, NewKey, ReplaceKeyError, StoreError,
 };
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{malformed, on_read, on_write, one_row, one_row_or_none};
+use crate::health::{AilmentRow, CountsRow};
 use crate::{data_key, owner, pool, read};
+
+/// The columns of a [`KeyRow`].
+macro_rules! key_columns {
+    () => {
+        "key_id, provider_id, name, masked, enabled, unreadable, ailment, ailment_status, ailment_since, ailment_until,
+         ailment_strikes, domain, requests, ok, rate_limited, rejected, caller_errors, provider_errors, created_by,
+         created_at, updated_at, last_used_at"
+    };
+}
+pub(crate) use key_columns;
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct KeyRow {
@@ -20,6 +30,11 @@ pub(crate) struct KeyRow {
     masked: String,
     enabled: bool,
     unreadable: bool,
+    #[sqlx(flatten)]
+    ailment: AilmentRow,
+    domain: Option<String>,
+    #[sqlx(flatten)]
+    counts: CountsRow,
     created_by: Option<String>,
     created_at: i64,
     updated_at: i64,
@@ -41,6 +56,9 @@ impl TryFrom<KeyRow> for KeyRecord {
             masked: row.masked,
             enabled: row.enabled,
             status: if row.unreadable { KeyStatus::Unreadable } else { KeyStatus::Active },
+            ailment: row.ailment.ailment()?,
+            domain: row.domain,
+            counts: row.counts.try_into()?,
             created_by: row.created_by,
             created_at: read::date(row.created_at),
             updated_at: read::date(row.updated_at),
@@ -82,11 +100,11 @@ fn free_slot(seats: &[Seat]) -> Option<i64> {
 }
 
 pub(crate) async fn all(db: impl SqliteExecutor<'_>, owner: &Owner) -> Result<Vec<KeyRecord>, StoreError> {
-    let rows: Vec<KeyRow> = sqlx::query_as(
-        "SELECT key_id, provider_id, name, masked, enabled, unreadable, created_by, created_at, updated_at,
-                last_used_at
-         FROM provider_key WHERE owner_kind = ?1 AND owner_id = ?2 ORDER BY provider_id, position",
-    )
+    let rows: Vec<KeyRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        key_columns!(),
+        " FROM provider_key WHERE owner_kind = ?1 AND owner_id = ?2 ORDER BY provider_id, position",
+    ))
     .bind(owner.kind().as_str())
     .bind(owner.id())
     .fetch_all(db)
@@ -96,11 +114,11 @@ pub(crate) async fn all(db: impl SqliteExecutor<'_>, owner: &Owner) -> Result<Ve
 }
 
 async fn one(db: &mut SqliteConnection, owner: &Owner, key: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
-    let row: Option<KeyRow> = sqlx::query_as(
-        "SELECT key_id, provider_id, name, masked, enabled, unreadable, created_by, created_at, updated_at,
-                last_used_at
-         FROM provider_key WHERE owner_kind = ?1 AND owner_id = ?2 AND key_id = ?3",
-    )
+    let row: Option<KeyRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        key_columns!(),
+        " FROM provider_key WHERE owner_kind = ?1 AND owner_id = ?2 AND key_id = ?3",
+    ))
     .bind(owner.kind().as_str())
     .bind(owner.id())
     .bind(key.as_str())
@@ -183,7 +201,9 @@ pub(crate) async fn replace(
     let result = sqlx::query(
         "UPDATE provider_key
          SET name = CASE WHEN ?5 THEN ?6 ELSE name END,
-             masked = ?7, sealed = ?8, fingerprint = ?9, unreadable = 0, updated_at = ?10
+             masked = ?7, sealed = ?8, fingerprint = ?9, unreadable = 0, ailment = NULL, ailment_status = NULL,
+             ailment_since = NULL, ailment_until = NULL, ailment_strikes = NULL, probe_claimed_until = NULL,
+             domain = NULL, updated_at = ?10
          WHERE owner_kind = ?1 AND owner_id = ?2 AND provider_id = ?3 AND key_id = ?4",
     )
     .bind(pool.owner.kind().as_str())
@@ -292,23 +312,4 @@ pub(crate) async fn mark_readable(
     .await
     .map_err(on_write)?;
     one_row_or_none(&result, "marking a key").map(drop)
-}
-
-/// Touches no row where the key is gone, or was used later than this.
-pub(crate) async fn record_use(db: &mut SqliteConnection, used: &KeyUse) -> Result<(), StoreError> {
-    let KeyUse { pool, key, at } = used;
-    let result = sqlx::query(
-        "UPDATE provider_key SET last_used_at = ?5
-         WHERE owner_kind = ?1 AND owner_id = ?2 AND provider_id = ?3 AND key_id = ?4
-               AND (last_used_at IS NULL OR last_used_at < ?5)",
-    )
-    .bind(pool.owner.kind().as_str())
-    .bind(pool.owner.id())
-    .bind(pool.provider.as_str())
-    .bind(key.as_str())
-    .bind(Timestamp::as_millis(*at))
-    .execute(db)
-    .await
-    .map_err(on_write)?;
-    one_row_or_none(&result, "recording a use").map(drop)
 }

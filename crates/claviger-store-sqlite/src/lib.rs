@@ -7,11 +7,13 @@
 mod change;
 mod copy;
 mod data_key;
+mod delivery;
 mod error;
 #[cfg(test)]
 mod faults;
 mod file;
 mod found;
+mod health;
 mod installation;
 mod key;
 mod open;
@@ -20,7 +22,9 @@ mod owner;
 mod pool;
 mod read;
 mod token;
+mod usage;
 mod wal;
+mod webhook;
 mod workspace;
 
 use std::fmt;
@@ -29,11 +33,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, OrganizationId, Owner, TokenId, WorkspaceId};
+use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 use claviger_store::{
-    AddKeyError, ChangeKeyError, ChangeSink, CopyError, Counts, InsertTokenError, KeyChange, KeyRecord, KeyReplacement,
-    KeyUse, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, PutWorkspaceError,
-    ReplaceKeyError, Store, StoreError, TokenRecord, Workspace, WorkspaceChange,
+    AddKeyError, AddWebhookError, AilmentChange, ChangeKeyError, ChangeSink, CopyError, Counts, DataKeyUse, Delivery,
+    DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewEvent, NewKey, OpenStoreError,
+    Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, ProbeClaim, PutWorkspaceError, ReplaceKeyError,
+    Store, StoreError, TokenRecord, UsageBucket, Webhook, Workspace, WorkspaceChange,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -251,8 +256,97 @@ impl Store for SqliteStore {
         }
         let mut write = self.begin().await?;
         for used in uses {
-            key::record_use(&mut write, used).await?;
+            usage::record(&mut write, used).await?;
         }
+        commit(write).await
+    }
+
+    async fn usage(
+        &self,
+        owner: &Owner,
+        provider: Option<&ProviderId>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<UsageBucket>, StoreError> {
+        usage::read(&self.readers, owner, provider, from, to).await
+    }
+
+    async fn forget_usage(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let forgotten = usage::forget(&mut write, before).await?;
+        commit(write).await?;
+        Ok(forgotten)
+    }
+
+    async fn put_ailment(
+        &self,
+        pool: &PoolId,
+        key: &KeyId,
+        sealed: &[u8],
+        change: &AilmentChange,
+    ) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let changed = health::put_ailment(&mut write, pool, key, sealed, change).await?;
+        commit(write).await?;
+        Ok(changed)
+    }
+
+    async fn claim_probes(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<ProbeClaim>, StoreError> {
+        let mut write = self.begin().await?;
+        let claims = health::claim_probes(&mut write, now, until, limit).await?;
+        commit(write).await?;
+        Ok(claims)
+    }
+
+    async fn data_key(&self, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError> {
+        data_key::sealed(&self.readers, owner).await
+    }
+
+    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse) -> Result<(), AddWebhookError> {
+        let mut write = self.begin().await?;
+        webhook::add(&mut write, webhook, data_key).await?;
+        commit(write).await?;
+        Ok(())
+    }
+
+    async fn webhooks(&self, workspace: &WorkspaceId) -> Result<Vec<Webhook>, StoreError> {
+        webhook::all(&self.readers, workspace).await
+    }
+
+    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let deleted = webhook::delete(&mut write, workspace, id).await?;
+        commit(write).await?;
+        if deleted {
+            wal::forget(&self.writing).await;
+        }
+        Ok(deleted)
+    }
+
+    async fn announce(&self, workspace: &WorkspaceId, events: &[NewEvent]) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let mut write = self.begin().await?;
+        delivery::put(&mut write, workspace, events).await?;
+        commit(write).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        now: Timestamp,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        let mut write = self.begin().await?;
+        let claimed = delivery::claim(&mut write, now, until, limit).await?;
+        commit(write).await?;
+        Ok(claimed)
+    }
+
+    async fn end_delivery(&self, delivery: &Delivery, end: DeliveryEnd) -> Result<(), StoreError> {
+        let mut write = self.begin().await?;
+        delivery::end(&mut write, delivery, end).await?;
         commit(write).await
     }
 

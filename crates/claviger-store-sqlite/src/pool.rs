@@ -7,6 +7,7 @@ use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::change;
 use crate::error::{malformed, on_read, on_write, one_row};
+use crate::health::AilmentRow;
 use crate::read;
 
 /// One row for each key, or a single one without key columns; none where there is no owner.
@@ -19,6 +20,9 @@ struct PoolRow {
     position: Option<i64>,
     enabled: Option<bool>,
     unreadable: Option<bool>,
+    #[sqlx(flatten)]
+    ailment: AilmentRow,
+    domain: Option<String>,
     sealed: Option<Vec<u8>>,
     fingerprint: Option<Vec<u8>>,
 }
@@ -48,6 +52,8 @@ impl PoolRow {
             position: read::position(position)?,
             enabled,
             unreadable,
+            ailment: self.ailment.ailment()?,
+            domain: self.domain,
             sealed,
             fingerprint: read::bytes(&fingerprint, "a key's fingerprint")?,
         }))
@@ -58,7 +64,8 @@ impl PoolRow {
 pub(crate) async fn read(db: impl SqliteExecutor<'_>, pool: &PoolId) -> Result<PoolRecord, StoreError> {
     let rows: Vec<PoolRow> = sqlx::query_as(
         "SELECT workspace.organization_id, organization.keys_enabled, data_key.sealed AS data_key,
-                key.key_id, key.position, key.enabled, key.unreadable, key.sealed, key.fingerprint
+                key.key_id, key.position, key.enabled, key.unreadable, key.ailment, key.ailment_status,
+                key.ailment_since, key.ailment_until, key.ailment_strikes, key.domain, key.sealed, key.fingerprint
          FROM owner
          LEFT JOIN workspace ON workspace.owner_kind = ?1 AND workspace.owner_id = ?2
          LEFT JOIN organization ON organization.owner_kind = ?1 AND organization.owner_id = ?2

@@ -36,8 +36,9 @@ async fn insert_key(
 ) -> Result<SqliteQueryResult, String> {
     let (kind, id) = owner;
     let sql = format!(
-        "INSERT INTO provider_key VALUES ('{kind}', '{id}', 'openai', 'key_{number:026}', {slot}, {}, NULL, 'sk-...',
-         x'00', x'{}', 1, 0, NULL, 1, 1, NULL)",
+        "INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, masked, sealed,
+                                   fingerprint, enabled, unreadable, created_at, updated_at)
+         VALUES ('{kind}', '{id}', 'openai', 'key_{number:026}', {slot}, {}, 'sk-...', x'00', x'{}', 1, 0, 1, 1)",
         number + 1,
         format!("{fingerprint:02x}").repeat(32),
     );
@@ -92,8 +93,21 @@ async fn deleting_a_workspace_by_hand_takes_everything_of_it() {
     let token =
         "INSERT INTO token VALUES ('workspace', 'acme', 'aaaaaaaaaaaaaaaa', zeroblob(32), '', 'admin', 0, NULL, 1)";
     run(&mut db, token).await.unwrap();
+    run(&mut db, &insert_hour(3_600_000)).await.unwrap();
+    run(&mut db, &insert_webhook(0)).await.unwrap();
+    run(&mut db, INSERT_DELIVERY).await.unwrap();
     run(&mut db, "DELETE FROM workspace").await.unwrap();
-    for table in ["workspace", "pool", "provider_key", "data_key", "token", "owner WHERE owner_id = 'acme'"] {
+    for table in [
+        "workspace",
+        "pool",
+        "provider_key",
+        "data_key",
+        "token",
+        "key_usage",
+        "webhook",
+        "webhook_delivery",
+        "owner WHERE owner_id = 'acme'",
+    ] {
         assert_eq!(count(&mut db, table).await, 0, "{table}");
     }
 }
@@ -202,5 +216,84 @@ async fn a_changes_number_is_never_used_again() {
         run(&mut db, "INSERT INTO change_log (kind) VALUES ('everything')").await.unwrap();
         assert_eq!(count(&mut db, &format!("change_log WHERE seq = {expected}")).await, 1);
         run(&mut db, "DELETE FROM change_log").await.unwrap();
+    }
+}
+
+fn insert_hour(hour: i64) -> String {
+    format!("INSERT INTO key_usage VALUES ('workspace', 'acme', 'key_{:026}', {hour}, 1, 1, 0, 0, 0, 0)", 1)
+}
+
+fn insert_webhook(slot: i64) -> String {
+    format!(
+        "INSERT INTO webhook VALUES ('workspace', 'acme', 'wh_{slot:026}', {slot}, 'https://example.com', x'00', '',
+                                     NULL, 1)"
+    )
+}
+
+const INSERT_DELIVERY: &str = "INSERT INTO webhook_delivery SELECT owner_kind, owner_id, webhook_id,
+    'evt_' || substr(webhook_id, 4), 'key.rejected', '{}', 0, 1, 1 FROM webhook";
+
+#[tokio::test]
+async fn a_key_is_well_or_everything_is_known_of_what_ails_it() {
+    let (mut db, _folder) = by_hand().await;
+    insert_key(&mut db, ACME, 1, 0, 1).await.unwrap();
+    let ails = "UPDATE provider_key SET ailment = 'rejected', ailment_status = 401, ailment_since = 1,
+                                        ailment_until = 2, ailment_strikes = 1";
+    run(&mut db, ails).await.unwrap();
+    for sql in [
+        "ailment = 'sick'",
+        "ailment = NULL",
+        "ailment_status = NULL",
+        "ailment_status = 1000",
+        "ailment_since = NULL",
+        "ailment_until = -1",
+        "ailment_strikes = 4294967296",
+        "domain = ''",
+        "requests = -1",
+    ] {
+        refused(run(&mut db, &format!("UPDATE provider_key SET {sql}")).await, "CHECK constraint failed");
+    }
+}
+
+#[tokio::test]
+async fn an_hour_is_a_whole_one_of_a_key_that_exists() {
+    let (mut db, _folder) = by_hand().await;
+    refused(run(&mut db, &insert_hour(3_600_000)).await, "FOREIGN KEY");
+    insert_key(&mut db, ACME, 1, 0, 1).await.unwrap();
+    refused(run(&mut db, &insert_hour(3_600_001)).await, "CHECK constraint failed: hour");
+    run(&mut db, &insert_hour(3_600_000)).await.unwrap();
+    run(&mut db, "DELETE FROM provider_key").await.unwrap();
+    assert_eq!(count(&mut db, "key_usage").await, 0);
+}
+
+#[tokio::test]
+async fn an_eleventh_webhook_has_no_slot_to_be_in() {
+    let (mut db, _folder) = by_hand().await;
+    refused(run(&mut db, &insert_webhook(0)).await, "FOREIGN KEY");
+    run(&mut db, "INSERT INTO data_key VALUES ('workspace', 'acme', x'00', 1)").await.unwrap();
+    for slot in 0..10 {
+        run(&mut db, &insert_webhook(slot)).await.unwrap();
+    }
+    refused(run(&mut db, &insert_webhook(10)).await, "CHECK constraint failed: slot");
+    refused(run(&mut db, "UPDATE webhook SET slot = 3").await, "UNIQUE constraint failed");
+    run(&mut db, INSERT_DELIVERY).await.unwrap();
+    run(&mut db, "DELETE FROM webhook").await.unwrap();
+    assert_eq!(count(&mut db, "webhook_delivery").await, 0);
+}
+
+#[tokio::test]
+async fn what_is_due_is_found_by_indexes() {
+    let (mut db, _folder) = by_hand().await;
+    for (sql, index) in [
+        (
+            "SELECT key_id FROM provider_key WHERE ailment = 'rejected' AND ailment_until <= 5 ORDER BY ailment_until",
+            "provider_key_to_probe",
+        ),
+        ("SELECT event_id FROM webhook_delivery WHERE next_at <= 5 ORDER BY next_at", "webhook_delivery_next_at"),
+        ("SELECT key_id FROM key_usage WHERE hour < 5 ORDER BY hour", "key_usage_hour"),
+    ] {
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut db).await.unwrap();
+        assert!(plan.iter().any(|(.., step)| step.contains("SEARCH") && step.contains(index)), "{plan:?}");
     }
 }

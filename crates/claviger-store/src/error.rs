@@ -110,3 +110,21 @@ pub enum InsertTokenError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// A webhook could not be added.
+#[derive(Debug, thiserror::Error)]
+pub enum AddWebhookError {
+    /// The workspace has ten.
+    #[error("the workspace has as many webhooks as it may have")]
+    TooMany,
+    /// The workspace does not exist.
+    #[error("the workspace does not exist")]
+    NoWorkspace,
+    /// A data key was brought along, and the workspace has one by now; or none was, and the workspace's is gone. Read it
+    /// again.
+    #[error("the workspace's data key changed meanwhile")]
+    DataKeyChanged,
+    /// See [`StoreError`].
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

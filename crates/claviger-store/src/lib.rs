@@ -4,6 +4,7 @@
 //! them. Rules that no concurrency may break (ten keys a pool, no secret twice in a pool, a key belongs to an owner that
 //! exists) are the database's own constraints, and come back as the error variants below.
 
+mod ailment;
 pub mod contract;
 mod copy;
 mod error;
@@ -15,16 +16,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, OrganizationId, Owner, TokenId, WorkspaceId};
+use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 
+pub use ailment::{AilmentChange, AilmentStep};
 pub use copy::{CopyError, Counts, DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, PoolCopy};
 pub use error::{
-    AddKeyError, ChangeKeyError, InsertTokenError, OpenStoreError, PutWorkspaceError, ReplaceKeyError, StoreError,
+    AddKeyError, AddWebhookError, ChangeKeyError, InsertTokenError, OpenStoreError, PutWorkspaceError, ReplaceKeyError,
+    StoreError,
 };
 pub use records::{
-    DataKeyUse, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey, Organization, OrganizationChange, Page, PoolKey,
-    PoolOwner, PoolRecord, TokenRecord, Workspace, WorkspaceChange,
+    DataKeyUse, Delivery, DeliveryEnd, KeyChange, KeyRecord, KeyReplacement, KeyUse, MAX_DOMAIN_LENGTH, NewEvent,
+    NewKey, Organization, OrganizationChange, Page, PoolKey, PoolOwner, PoolRecord, ProbeClaim, TokenRecord,
+    UsageBucket, UseCounts, Webhook, Workspace, WorkspaceChange,
 };
+
+/// How many webhooks a workspace may have.
+pub const WEBHOOK_CAPACITY: usize = 10;
+
+/// How many hours [`Store::forget_usage`] forgets at once, at most.
+pub const USAGE_PORTION: u32 = 5_000;
 
 /// Something that changed, so that what is kept of it in memory must go.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -137,7 +147,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Adds a key at the end of its pool.
     async fn add_key(&self, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError>;
 
-    /// Replaces a key's secret. Its place in the rotation stays, and it counts as readable again.
+    /// Replaces a key's secret. Its place in the rotation and its counts stay; it counts as readable again, nothing ails
+    /// it, and its domain is not known any more.
     async fn replace_key(
         &self,
         pool: &PoolId,
@@ -158,8 +169,69 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// memory is made of, so it announces no change.)
     async fn mark_readable(&self, pool: &PoolId, key: &KeyId, sealed: &[u8], readable: bool) -> Result<(), StoreError>;
 
-    /// Notes when keys were used last. Never moves a date back; keys that are gone are passed over.
+    /// Notes when keys were used last, adds how their requests ended, by key and by key and hour, and notes domains where
+    /// they are named. Never moves a date back; keys that are gone are passed over. Done twice, it adds twice; but it
+    /// happens as a whole or not at all.
     async fn record_uses(&self, uses: &[KeyUse]) -> Result<(), StoreError>;
+
+    /// How the requests of an owner's keys ended, by the hour: of one provider or all, of the hours that began at `from`
+    /// or later and before `to`. By the hour and then the key's id; hours without requests are missing. A key takes its
+    /// hours along when it goes.
+    async fn usage(
+        &self,
+        owner: &Owner,
+        provider: Option<&ProviderId>,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<UsageBucket>, StoreError>;
+
+    /// Forgets hours that began before this, of all owners: at most [`USAGE_PORTION`], so that nobody waits long for it.
+    /// Answers how many; 0 once there is nothing left to forget.
+    async fn forget_usage(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Notes what ails a key or that it is well again, unless its secret was replaced since `sealed` was read. Nodes may
+    /// say so at once and late, so the later `since` wins: an ailment never takes the place of one with a later `since`,
+    /// one of the same kind never brings `until` forward, and healing ends only what was there when its request began.
+    ///
+    /// True where something is different now. Then the claim of a probe ends, the change is announced like any of the
+    /// pool's, and, where an ailment of another kind began or one ended, the webhooks of the workspace are told of the
+    /// events in the same transaction. (Of several nodes that find the same ailment, one tells. Keys of organizations
+    /// and of the platform have no webhooks to tell.) It is no change of the pool's keys, so its generation stays.
+    async fn put_ailment(
+        &self,
+        pool: &PoolId,
+        key: &KeyId,
+        sealed: &[u8],
+        change: &AilmentChange,
+    ) -> Result<bool, StoreError>;
+
+    /// Takes rejected keys whose rest is over, those that wait longest first, so that nobody else gets them before
+    /// `until`, or before what was found out is put. Only keys that are switched on and open.
+    async fn claim_probes(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<ProbeClaim>, StoreError>;
+
+    /// An owner's sealed data key, once it has one.
+    async fn data_key(&self, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Adds a webhook, whose secret was sealed with this data key.
+    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse) -> Result<(), AddWebhookError>;
+
+    /// A workspace's webhooks, by id.
+    async fn webhooks(&self, workspace: &WorkspaceId) -> Result<Vec<Webhook>, StoreError>;
+
+    /// Deletes a webhook with all that is on its way to it. False where the workspace has no such webhook.
+    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId) -> Result<bool, StoreError>;
+
+    /// Tells a workspace's webhooks of events: each those that it wants, once, however often this is called with them.
+    async fn announce(&self, workspace: &WorkspaceId, events: &[NewEvent]) -> Result<(), StoreError>;
+
+    /// Takes deliveries that are due, those that wait longest first, so that nobody else gets them before `until`. One
+    /// that nobody ended by then is taken again: every event is delivered once or more often.
+    async fn claim_deliveries(&self, now: Timestamp, until: Timestamp, limit: u32)
+    -> Result<Vec<Delivery>, StoreError>;
+
+    /// Ends an attempt. A failure of an attempt that took longer than its claim says nothing: the delivery is another
+    /// node's by then.
+    async fn end_delivery(&self, delivery: &Delivery, end: DeliveryEnd) -> Result<(), StoreError>;
 
     /// How many there are of everything.
     async fn counts(&self) -> Result<Counts, StoreError>;

@@ -1,9 +1,14 @@
 //! What goes into the database and comes out of it.
 
+use std::ops::AddAssign;
+
 use claviger_core::access::TokenRole;
+use claviger_core::health::Ailment;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
-use claviger_core::{KeyId, KeyName, KeyStatus, OrganizationId, ProviderId, Timestamp, TokenId, WorkspaceId};
+use claviger_core::{
+    EventId, KeyId, KeyName, KeyStatus, OrganizationId, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId,
+};
 
 /// A part of a long list: what comes after a place, at most so many.
 #[derive(Clone, Debug)]
@@ -100,8 +105,14 @@ pub struct KeyRecord {
     pub masked: String,
     /// Whether it takes part in rotation.
     pub enabled: bool,
-    /// How it fares.
+    /// Whether it opens. What else ails it stands beside.
     pub status: KeyStatus,
+    /// What ails it, as far as that outlives a process.
+    pub ailment: Option<Ailment>,
+    /// The account whose limits it shares, in the provider's words.
+    pub domain: Option<String>,
+    /// How its requests ended since it was added.
+    pub counts: UseCounts,
     /// Who added it, in the words of the caller.
     pub created_by: Option<String>,
     /// When it was added.
@@ -148,6 +159,10 @@ pub struct PoolKey {
     pub enabled: bool,
     /// Whether it was found not to open.
     pub unreadable: bool,
+    /// What ails it, as far as that outlives a process.
+    pub ailment: Option<Ailment>,
+    /// The account whose limits it shares, in the provider's words.
+    pub domain: Option<String>,
     /// The sealed secret.
     pub sealed: Vec<u8>,
     /// Tells equal secrets.
@@ -219,6 +234,37 @@ pub struct KeyChange {
     pub at: Timestamp,
 }
 
+/// How requests ended. The kinds need not add up to `requests`: what was given up or never answered is none of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct UseCounts {
+    /// All requests.
+    pub requests: u64,
+    /// Answered well.
+    pub ok: u64,
+    /// Refused because of a limit.
+    pub rate_limited: u64,
+    /// Refused because of the key.
+    pub rejected: u64,
+    /// Refused because of the request.
+    pub caller_errors: u64,
+    /// Failed at the provider's.
+    pub provider_errors: u64,
+}
+
+impl AddAssign for UseCounts {
+    fn add_assign(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.ok += other.ok;
+        self.rate_limited += other.rate_limited;
+        self.rejected += other.rejected;
+        self.caller_errors += other.caller_errors;
+        self.provider_errors += other.provider_errors;
+    }
+}
+
+/// How long a domain may be, in characters.
+pub const MAX_DOMAIN_LENGTH: usize = 256;
+
 /// A key was used.
 #[derive(Clone, Debug)]
 pub struct KeyUse {
@@ -226,6 +272,140 @@ pub struct KeyUse {
     pub pool: PoolId,
     /// The key.
     pub key: KeyId,
-    /// When.
+    /// When, last. The counts are of the hour in which this lies.
     pub at: Timestamp,
+    /// How its requests ended since the last time that was told: they are added.
+    pub counts: UseCounts,
+    /// The account whose limits the key shares, where an answer named it.
+    pub domain: Option<String>,
+}
+
+/// Milliseconds.
+const HOUR: i64 = 3_600_000;
+
+impl KeyUse {
+    /// When the hour began of which the counts are.
+    #[must_use]
+    pub fn hour(&self) -> Timestamp {
+        Timestamp::from_millis(self.at.as_millis() / HOUR * HOUR)
+    }
+
+    /// The domain as it may be stored: 1 to [`MAX_DOMAIN_LENGTH`] characters, none of them a control character. It
+    /// comes from a provider's answer, and one that is odd must not keep the counts of a whole batch from being stored.
+    #[must_use]
+    pub fn sound_domain(&self) -> Option<&str> {
+        let sound = |domain: &&str| {
+            !domain.is_empty() && domain.chars().count() <= MAX_DOMAIN_LENGTH && !domain.chars().any(char::is_control)
+        };
+        self.domain.as_deref().filter(sound)
+    }
+}
+
+/// How a key's requests ended in one hour.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UsageBucket {
+    /// When the hour began.
+    pub start: Timestamp,
+    /// The key.
+    pub key: KeyId,
+    /// How its requests ended.
+    pub counts: UseCounts,
+}
+
+/// A rejected key whose rest is over, for one node to probe.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProbeClaim {
+    /// The key's pool.
+    pub pool: PoolId,
+    /// The key.
+    pub key: KeyId,
+}
+
+/// Something that webhooks are told of.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewEvent {
+    /// The event's id, the same for every webhook that is told, and at every attempt.
+    pub id: EventId,
+    /// What happened: words with dots between them, such as `key.rejected`. At most 64 characters, no spaces.
+    pub event: String,
+    /// What is sent: JSON without secrets, at most 65,536 characters.
+    pub payload: String,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// Where a workspace wants to be told of events.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// The webhook's id.
+    pub id: WebhookId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// Where events go: at most 2,048 characters.
+    pub url: String,
+    /// The secret that events are signed with, sealed by the workspace's data key.
+    pub sealed: Vec<u8>,
+    /// Which events it wants, at most 32; all where there are none.
+    pub events: Vec<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it, in the words of the caller.
+    pub created_by: Option<String>,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook").field("id", &self.id).field("workspace", &self.workspace).finish_non_exhaustive()
+    }
+}
+
+/// An event on its way to one webhook, for one node to send.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The event's id.
+    pub id: EventId,
+    /// The webhook.
+    pub webhook: WebhookId,
+    /// Whose it is.
+    pub workspace: WorkspaceId,
+    /// Where it goes.
+    pub url: String,
+    /// The secret that it is signed with, sealed by the data key.
+    pub sealed: Vec<u8>,
+    /// The workspace's data key, sealed.
+    pub data_key: Vec<u8>,
+    /// What happened.
+    pub event: String,
+    /// What is sent.
+    pub payload: String,
+    /// How often it was claimed before: 0 at the first attempt. Attempts whose node died count too.
+    pub attempts: u32,
+    /// When it happened.
+    pub created_at: Timestamp,
+    /// Until when it is this node's.
+    pub claimed_until: Timestamp,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("id", &self.id)
+            .field("webhook", &self.webhook)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an attempt to deliver ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DeliveryEnd {
+    /// The webhook has it.
+    Done,
+    /// It failed, and is tried again.
+    Again {
+        /// Not before this.
+        at: Timestamp,
+    },
+    /// It failed for the last time.
+    GaveUp,
 }

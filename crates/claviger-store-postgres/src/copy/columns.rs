@@ -1,9 +1,11 @@
 //! Owners as columns: what PostgreSQL takes as one array a column, so that a statement stores the rows of a whole page.
 
+use claviger_core::health::Ailment;
 use claviger_core::{KeyName, KeyStatus, OrganizationId, Owner, Role, Timestamp};
-use claviger_store::{KeyCopy, OwnerCopy, OwnerKindCopy, PoolCopy, StoreError, TokenRecord};
+use claviger_store::{KeyCopy, OwnerCopy, OwnerKindCopy, PoolCopy, StoreError, TokenRecord, Webhook};
 
 use crate::error::malformed;
+use crate::health::CountColumns;
 
 /// Whose the rows are.
 #[derive(Default)]
@@ -71,6 +73,13 @@ pub(super) struct Keys<'a> {
     pub(super) created_at: Vec<i64>,
     pub(super) updated_at: Vec<i64>,
     pub(super) last_used_at: Vec<Option<i64>>,
+    pub(super) ailments: Vec<Option<&'static str>>,
+    pub(super) ailment_statuses: Vec<Option<i16>>,
+    pub(super) ailments_since: Vec<Option<i64>>,
+    pub(super) ailments_until: Vec<Option<i64>>,
+    pub(super) ailment_strikes: Vec<Option<i64>>,
+    pub(super) domains: Vec<Option<&'a str>>,
+    pub(super) counts: CountColumns,
 }
 
 #[derive(Default)]
@@ -85,6 +94,18 @@ pub(super) struct Tokens<'a> {
     pub(super) created_at: Vec<i64>,
 }
 
+#[derive(Default)]
+pub(super) struct Webhooks<'a> {
+    pub(super) owners: Owners<'a>,
+    pub(super) ids: Vec<&'a str>,
+    pub(super) slots: Vec<i16>,
+    pub(super) urls: Vec<&'a str>,
+    pub(super) sealed: Vec<&'a [u8]>,
+    pub(super) events: Vec<String>,
+    pub(super) created_by: Vec<Option<&'a str>>,
+    pub(super) created_at: Vec<i64>,
+}
+
 /// All rows of some owners, in the order of owners.
 #[derive(Default)]
 pub(super) struct Columns<'a> {
@@ -95,6 +116,7 @@ pub(super) struct Columns<'a> {
     pub(super) pools: Pools<'a>,
     pub(super) keys: Keys<'a>,
     pub(super) tokens: Tokens<'a>,
+    pub(super) webhooks: Webhooks<'a>,
 }
 
 impl<'a> Columns<'a> {
@@ -115,6 +137,9 @@ impl<'a> Columns<'a> {
             }
             for token in &copy.tokens {
                 columns.tokens.push(&copy.owner, token);
+            }
+            for (slot, webhook) in (0..).zip(&copy.webhooks) {
+                columns.webhooks.push(&copy.owner, webhook, slot);
             }
         }
         Ok(columns)
@@ -171,6 +196,18 @@ impl<'a> Keys<'a> {
         self.created_at.push(record.created_at.as_millis());
         self.updated_at.push(record.updated_at.as_millis());
         self.last_used_at.push(record.last_used_at.map(Timestamp::as_millis));
+        self.domains.push(record.domain.as_deref());
+        self.push_ailment(record.ailment.as_ref())?;
+        self.counts.push(&record.counts)
+    }
+
+    fn push_ailment(&mut self, ailment: Option<&Ailment>) -> Result<(), StoreError> {
+        let status = ailment.map(|ailment| i16::try_from(ailment.status)).transpose();
+        self.ailments.push(ailment.map(|ailment| ailment.kind.as_str()));
+        self.ailment_statuses.push(status.map_err(|_| malformed("an ailment's status"))?);
+        self.ailments_since.push(ailment.map(|ailment| ailment.since.as_millis()));
+        self.ailments_until.push(ailment.map(|ailment| ailment.until.as_millis()));
+        self.ailment_strikes.push(ailment.map(|ailment| i64::from(ailment.strikes)));
         Ok(())
     }
 }
@@ -185,5 +222,18 @@ impl<'a> Tokens<'a> {
         self.reveal.push(token.reveal);
         self.expires_at.push(token.expires_at.map(Timestamp::as_millis));
         self.created_at.push(token.created_at.as_millis());
+    }
+}
+
+impl<'a> Webhooks<'a> {
+    fn push(&mut self, owner: &'a Owner, webhook: &'a Webhook, slot: i16) {
+        self.owners.push(owner);
+        self.ids.push(webhook.id.as_str());
+        self.slots.push(slot);
+        self.urls.push(&webhook.url);
+        self.sealed.push(&webhook.sealed);
+        self.events.push(webhook.events.join(" "));
+        self.created_by.push(webhook.created_by.as_deref());
+        self.created_at.push(webhook.created_at.as_millis());
     }
 }

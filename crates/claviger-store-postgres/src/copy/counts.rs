@@ -14,6 +14,7 @@ struct CountsRow {
     pools: i64,
     keys: i64,
     tokens: i64,
+    webhooks: i64,
 }
 
 pub(crate) async fn counts(db: &mut PgConnection) -> Result<Counts, StoreError> {
@@ -23,7 +24,8 @@ pub(crate) async fn counts(db: &mut PgConnection) -> Result<Counts, StoreError> 
                 (SELECT count(*) FROM data_key) AS data_keys,
                 (SELECT count(*) FROM pool) AS pools,
                 (SELECT count(*) FROM provider_key) AS keys,
-                (SELECT count(*) FROM token) AS tokens",
+                (SELECT count(*) FROM token) AS tokens,
+                (SELECT count(*) FROM webhook) AS webhooks",
     )
     .fetch_one(db)
     .await
@@ -36,5 +38,6 @@ pub(crate) async fn counts(db: &mut PgConnection) -> Result<Counts, StoreError> 
         pools: count(row.pools)?,
         keys: count(row.keys)?,
         tokens: count(row.tokens)?,
+        webhooks: count(row.webhooks)?,
     })
 }

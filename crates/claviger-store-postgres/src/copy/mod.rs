@@ -8,5 +8,5 @@ mod write;
 pub(crate) use counts::counts;
 pub(crate) use read::owners;
 #[cfg(test)]
-pub(crate) use read::{KEYS, POOLS, TOKENS};
+pub(crate) use read::{KEYS, POOLS, TOKENS, WEBHOOKS};
 pub(crate) use write::put_owners;

@@ -1,17 +1,20 @@
-//! Owners on their way out: a statement for the owners, and one each for pools, keys and tokens.
+//! Owners on their way out: a statement for the owners, and one each for pools, keys, tokens and webhooks.
 
 use std::collections::HashMap;
 
 use claviger_core::Owner;
-use claviger_store::{DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, Page, PoolCopy, StoreError, TokenRecord};
+use claviger_store::{
+    DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, Page, PoolCopy, StoreError, TokenRecord, Webhook,
+};
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
 use super::columns::Owners;
 use crate::error::{malformed, meaning};
-use crate::key::KeyRow;
+use crate::key::{KeyRow, key_columns};
 use crate::read;
 use crate::token::TokenRow;
+use crate::webhook::WebhookRow;
 
 /// Asks a table for the rows of some owners. The text has two parameters: the kinds and the ids of the owners, which it
 /// joins. (A range of owners, as two comparisons of both columns, would be read from the wrong end: PostgreSQL begins at
@@ -36,6 +39,7 @@ pub(crate) async fn owners(db: &mut PgConnection, page: &Page<Owner>) -> Result<
         named.push(&copy.owner);
     }
     let (pools, keys, tokens) = (pools(db, &named).await?, keys(db, &named).await?, tokens(db, &named).await?);
+    let webhooks = webhooks(db, &named).await?;
     let places: HashMap<Owner, usize> =
         owners.iter().enumerate().map(|(place, copy)| (copy.owner.clone(), place)).collect();
     let place_of = |kind: &str, id: &str| {
@@ -55,6 +59,10 @@ pub(crate) async fn owners(db: &mut PgConnection, page: &Page<Owner>) -> Result<
     for row in tokens {
         let place = place_of(&row.owner_kind, &row.owner_id)?;
         owners[place].tokens.push(TokenRecord::try_from(row)?);
+    }
+    for row in webhooks {
+        let place = place_of(&row.owner_kind, &row.owner_id)?;
+        owners[place].webhooks.push(Webhook::try_from(row)?);
     }
     Ok(owners)
 }
@@ -92,7 +100,7 @@ impl TryFrom<OwnerRow> for OwnerCopy {
             (Some(sealed), Some(created_at)) => Some(DataKeyCopy { sealed, created_at: read::date(created_at) }),
             _ => None,
         };
-        Ok(Self { owner, kind, data_key, pools: Vec::new(), tokens: Vec::new() })
+        Ok(Self { owner, kind, data_key, pools: Vec::new(), tokens: Vec::new(), webhooks: Vec::new() })
     }
 }
 
@@ -173,10 +181,12 @@ impl TryFrom<KeyCopyRow> for KeyCopy {
     }
 }
 
-pub(crate) const KEYS: &str = "SELECT owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed,
-            fingerprint, enabled, unreadable, created_by, created_at, updated_at, last_used_at
-     FROM unnest($1::text[], $2::text[]) AS page (owner_kind, owner_id) JOIN provider_key USING (owner_kind, owner_id)
-     ORDER BY provider_id, position";
+pub(crate) const KEYS: &str = concat!(
+    "SELECT owner_kind, owner_id, slot, position, sealed, fingerprint, ",
+    key_columns!(),
+    " FROM unnest($1::text[], $2::text[]) AS page (owner_kind, owner_id) JOIN provider_key USING (owner_kind, owner_id)
+     ORDER BY provider_id, position",
+);
 
 async fn keys(db: &mut PgConnection, owners: &Owners<'_>) -> Result<Vec<KeyCopyRow>, StoreError> {
     rows_of(db, owners, KEYS).await
@@ -189,4 +199,12 @@ pub(crate) const TOKENS: &str =
 
 async fn tokens(db: &mut PgConnection, owners: &Owners<'_>) -> Result<Vec<TokenRow>, StoreError> {
     rows_of(db, owners, TOKENS).await
+}
+
+pub(crate) const WEBHOOKS: &str = "SELECT owner_kind, owner_id, webhook_id, url, sealed, events, created_by, created_at
+     FROM unnest($1::text[], $2::text[]) AS page (owner_kind, owner_id) JOIN webhook USING (owner_kind, owner_id)
+     ORDER BY webhook_id";
+
+async fn webhooks(db: &mut PgConnection, owners: &Owners<'_>) -> Result<Vec<WebhookRow>, StoreError> {
+    rows_of(db, owners, WEBHOOKS).await
 }

@@ -6,7 +6,7 @@ use claviger_core::{OrganizationId, Owner};
 use claviger_store::{CopyError, OwnerCopy, OwnerKindCopy, StoreError};
 use sqlx::PgConnection;
 
-use super::columns::{Columns, DataKeys, Keys, Organizations, Owners, Pools, Tokens, Workspaces};
+use super::columns::{Columns, DataKeys, Keys, Organizations, Owners, Pools, Tokens, Webhooks, Workspaces};
 use crate::change;
 use crate::error::{meaning, rows};
 
@@ -24,6 +24,7 @@ pub(crate) async fn put_owners(db: &mut PgConnection, owners: &[OwnerCopy]) -> R
     put_pools(db, &columns.pools).await?;
     put_keys(db, &columns.keys).await?;
     put_tokens(db, &columns.tokens).await?;
+    put_webhooks(db, &columns.webhooks).await?;
     change::everything(db).await?;
     Ok(())
 }
@@ -56,6 +57,8 @@ async fn clear(db: &mut PgConnection, owners: &Owners<'_>) -> Result<(), StoreEr
          WHERE provider_key.owner_kind = gone.owner_kind AND provider_key.owner_id = gone.owner_id",
         "DELETE FROM pool USING unnest($1::text[], $2::text[]) AS gone (owner_kind, owner_id)
          WHERE pool.owner_kind = gone.owner_kind AND pool.owner_id = gone.owner_id",
+        "DELETE FROM webhook USING unnest($1::text[], $2::text[]) AS gone (owner_kind, owner_id)
+         WHERE webhook.owner_kind = gone.owner_kind AND webhook.owner_id = gone.owner_id",
         "DELETE FROM data_key USING unnest($1::text[], $2::text[]) AS gone (owner_kind, owner_id)
          WHERE data_key.owner_kind = gone.owner_kind AND data_key.owner_id = gone.owner_id",
         "DELETE FROM workspace USING unnest($1::text[], $2::text[]) AS gone (owner_kind, owner_id)
@@ -176,10 +179,14 @@ async fn put_keys(db: &mut PgConnection, columns: &Keys<'_>) -> Result<(), Store
     }
     let result = sqlx::query(
         "INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed,
-                                   fingerprint, enabled, unreadable, created_by, created_at, updated_at, last_used_at)
+                                   fingerprint, enabled, unreadable, created_by, created_at, updated_at, last_used_at,
+                                   ailment, ailment_status, ailment_since, ailment_until, ailment_strikes, domain,
+                                   requests, ok, rate_limited, rejected, caller_errors, provider_errors)
          SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::bigint[], $7::text[],
                               $8::text[], $9::bytea[], $10::bytea[], $11::boolean[], $12::boolean[], $13::text[],
-                              $14::bigint[], $15::bigint[], $16::bigint[])",
+                              $14::bigint[], $15::bigint[], $16::bigint[], $17::text[], $18::smallint[],
+                              $19::bigint[], $20::bigint[], $21::bigint[], $22::text[], $23::bigint[], $24::bigint[],
+                              $25::bigint[], $26::bigint[], $27::bigint[], $28::bigint[])",
     )
     .bind(&columns.owners.kinds)
     .bind(&columns.owners.ids)
@@ -197,6 +204,18 @@ async fn put_keys(db: &mut PgConnection, columns: &Keys<'_>) -> Result<(), Store
     .bind(&columns.created_at)
     .bind(&columns.updated_at)
     .bind(&columns.last_used_at)
+    .bind(&columns.ailments)
+    .bind(&columns.ailment_statuses)
+    .bind(&columns.ailments_since)
+    .bind(&columns.ailments_until)
+    .bind(&columns.ailment_strikes)
+    .bind(&columns.domains)
+    .bind(&columns.counts.requests)
+    .bind(&columns.counts.ok)
+    .bind(&columns.counts.rate_limited)
+    .bind(&columns.counts.rejected)
+    .bind(&columns.counts.caller_errors)
+    .bind(&columns.counts.provider_errors)
     .execute(db)
     .await
     .map_err(meaning)?;
@@ -236,4 +255,28 @@ async fn put_tokens(db: &mut PgConnection, columns: &Tokens<'_>) -> Result<(), S
     .await
     .map_err(meaning)?;
     rows(&result, columns.owners.count(), "entering tokens in the directory")
+}
+
+async fn put_webhooks(db: &mut PgConnection, columns: &Webhooks<'_>) -> Result<(), StoreError> {
+    if columns.owners.count() == 0 {
+        return Ok(());
+    }
+    let result = sqlx::query(
+        "INSERT INTO webhook (owner_kind, owner_id, webhook_id, slot, url, sealed, events, created_by, created_at)
+         SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::text[], $6::bytea[], $7::text[],
+                              $8::text[], $9::bigint[])",
+    )
+    .bind(&columns.owners.kinds)
+    .bind(&columns.owners.ids)
+    .bind(&columns.ids)
+    .bind(&columns.slots)
+    .bind(&columns.urls)
+    .bind(&columns.sealed)
+    .bind(&columns.events)
+    .bind(&columns.created_by)
+    .bind(&columns.created_at)
+    .execute(db)
+    .await
+    .map_err(meaning)?;
+    rows(&result, columns.owners.count(), "storing webhooks")
 }

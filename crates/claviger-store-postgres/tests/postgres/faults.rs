@@ -7,7 +7,8 @@ use std::time::Duration;
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp};
 use claviger_store::{
-    AddKeyError, Change, ChangeSink, DataKeyUse, KeyRecord, KeyUse, NewKey, Store, StoreError, WorkspaceChange,
+    AddKeyError, Change, ChangeSink, DataKeyUse, KeyRecord, KeyUse, NewKey, Store, StoreError, UseCounts,
+    WorkspaceChange,
 };
 use claviger_store_postgres::PostgresStore;
 use futures_util::future::{Either, join, join_all, poll_immediate, select};
@@ -113,7 +114,15 @@ async fn uses_that_two_nodes_write_at_once_all_arrive() {
     for number in 1..=10 {
         add(&one, number).await.unwrap();
     }
-    let uses = |at: i64| (1..=10).map(move |number| KeyUse { pool: platform(), key: key_id(number), at: date(at) });
+    let uses = |at: i64| {
+        (1..=10).map(move |number| KeyUse {
+            pool: platform(),
+            key: key_id(number),
+            at: date(at),
+            counts: UseCounts::default(),
+            domain: None,
+        })
+    };
     let forth: Vec<_> = (1..=20).map(|at| uses(at).collect::<Vec<_>>()).collect();
     let back: Vec<_> = (1..=20).map(|at| uses(at + 20).rev().collect::<Vec<_>>()).collect();
     let forth = join_all(forth.iter().map(|uses| one.record_uses(uses)));

@@ -93,8 +93,12 @@ async fn deleting_an_owner_by_hand_takes_everything_of_it() {
     insert_key(&mut db, ACME, 1, 0, 1).await.unwrap();
     run(&mut db, "INSERT INTO data_key VALUES ('workspace', 'acme', '\\x00', 1)").await.unwrap();
     insert_token(&mut db, ACME, "admin").await.unwrap();
+    run(&mut db, &insert_hour(3_600_000)).await.unwrap();
+    run(&mut db, &insert_webhook(0)).await.unwrap();
+    run(&mut db, INSERT_DELIVERY).await.unwrap();
     run(&mut db, "DELETE FROM owner WHERE owner_id = 'acme'").await.unwrap();
-    for table in ["workspace", "pool", "provider_key", "data_key", "token"] {
+    for table in ["workspace", "pool", "provider_key", "data_key", "token", "key_usage", "webhook", "webhook_delivery"]
+    {
         assert_eq!(count(&mut db, table).await, 0, "{table}");
     }
 }
@@ -166,4 +170,66 @@ async fn there_are_no_triggers_of_our_own_and_no_sequences() {
     let (mut db, _database) = by_hand().await;
     assert_eq!(count(&mut db, "pg_trigger WHERE NOT tgisinternal").await, 0);
     assert_eq!(count(&mut db, "pg_class WHERE relkind = 'S'").await, 0);
+}
+
+fn insert_hour(hour: i64) -> String {
+    format!("INSERT INTO key_usage VALUES ('workspace', 'acme', 'key_{:026}', {hour}, 1, 1, 0, 0, 0, 0)", 1)
+}
+
+fn insert_webhook(slot: i64) -> String {
+    format!(
+        "INSERT INTO webhook VALUES ('workspace', 'acme', 'wh_{slot:026}', {slot}, 'https://example.com', '\\x00', '',
+                                     NULL, 1)"
+    )
+}
+
+const INSERT_DELIVERY: &str = "INSERT INTO webhook_delivery SELECT owner_kind, owner_id, webhook_id,
+    'evt_' || substr(webhook_id, 4), 'key.rejected', '{}', 0, 1, 1 FROM webhook";
+
+#[tokio::test]
+async fn a_key_is_well_or_everything_is_known_of_what_ails_it() {
+    let (mut db, _database) = by_hand().await;
+    insert_key(&mut db, ACME, 1, 0, 1).await.unwrap();
+    let ails = "UPDATE provider_key SET ailment = 'rejected', ailment_status = 401, ailment_since = 1,
+                                        ailment_until = 2, ailment_strikes = 1";
+    run(&mut db, ails).await.unwrap();
+    for sql in [
+        "ailment = 'sick'",
+        "ailment = NULL",
+        "ailment_status = NULL",
+        "ailment_status = 1000",
+        "ailment_since = NULL",
+        "ailment_until = -1",
+        "ailment_strikes = 4294967296",
+        "domain = ''",
+        "requests = -1",
+    ] {
+        refused(run(&mut db, &format!("UPDATE provider_key SET {sql}")).await, "check constraint");
+    }
+}
+
+#[tokio::test]
+async fn an_hour_is_a_whole_one_of_a_key_that_exists() {
+    let (mut db, _database) = by_hand().await;
+    refused(run(&mut db, &insert_hour(3_600_000)).await, "foreign key");
+    insert_key(&mut db, ACME, 1, 0, 1).await.unwrap();
+    refused(run(&mut db, &insert_hour(3_600_001)).await, "check constraint \"key_usage_hour_check\"");
+    run(&mut db, &insert_hour(3_600_000)).await.unwrap();
+    run(&mut db, "DELETE FROM provider_key").await.unwrap();
+    assert_eq!(count(&mut db, "key_usage").await, 0);
+}
+
+#[tokio::test]
+async fn an_eleventh_webhook_has_no_slot_to_be_in() {
+    let (mut db, _database) = by_hand().await;
+    refused(run(&mut db, &insert_webhook(0)).await, "foreign key");
+    run(&mut db, "INSERT INTO data_key VALUES ('workspace', 'acme', '\\x00', 1)").await.unwrap();
+    for slot in 0..10 {
+        run(&mut db, &insert_webhook(slot)).await.unwrap();
+    }
+    refused(run(&mut db, &insert_webhook(10)).await, "check constraint \"webhook_slot_check\"");
+    refused(run(&mut db, "UPDATE webhook SET slot = 3").await, "webhook_slot");
+    run(&mut db, INSERT_DELIVERY).await.unwrap();
+    run(&mut db, "DELETE FROM webhook").await.unwrap();
+    assert_eq!(count(&mut db, "webhook_delivery").await, 0);
 }

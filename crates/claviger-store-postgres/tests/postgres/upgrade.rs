@@ -4,7 +4,7 @@ use claviger_core::access::TokenRole;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
 use claviger_core::{KeyId, KeyStatus, Owner, Timestamp};
-use claviger_store::{AddKeyError, DataKeyUse, Found as _, NewKey, PoolKey, PoolOwner, Store};
+use claviger_store::{AddKeyError, DataKeyUse, Found as _, NewKey, PoolKey, PoolOwner, Store, UseCounts};
 use claviger_store_postgres::PostgresStore;
 use sqlx::PgConnection;
 
@@ -74,6 +74,8 @@ async fn every_key_is_where_it_was() {
             position: Position(1),
             enabled: true,
             unreadable: false,
+            ailment: None,
+            domain: None,
             sealed: vec![number; 60],
             fingerprint: [number; 32],
         };
@@ -82,6 +84,7 @@ async fn every_key_is_where_it_was() {
         let listed = listed.into_iter().find(|key| key.provider == pool.provider).unwrap();
         assert_eq!((listed.id, listed.name, listed.masked.as_str()), (key_id(number), None, "sk-old...0001"));
         assert_eq!((listed.enabled, listed.status, listed.last_used_at), (true, KeyStatus::Active, None));
+        assert_eq!((listed.ailment, listed.domain, listed.counts), (None, None, UseCounts::default()));
         assert_eq!(listed.created_by.as_deref(), Some("user_1"));
         let made = Timestamp::from_millis(i64::from(number) * 1_000);
         assert_eq!((listed.created_at, listed.updated_at.as_millis()), (made, made.as_millis() + 1));

@@ -5,7 +5,8 @@ use claviger_store::{CopyError, KeyCopy, Organization, OwnerCopy, OwnerKindCopy,
 use sqlx::SqliteConnection;
 
 use crate::error::{malformed, on_write, one_row};
-use crate::{change, data_key, token};
+use crate::health::columns;
+use crate::{change, data_key, token, webhook};
 
 /// Stores owners in the place of what was there of them. Tells whether sealed bytes were deleted for that.
 pub(crate) async fn put(db: &mut SqliteConnection, copies: &[OwnerCopy]) -> Result<bool, CopyError> {
@@ -26,6 +27,9 @@ pub(crate) async fn put(db: &mut SqliteConnection, copies: &[OwnerCopy]) -> Resu
             let result = token::store(db, &copy.owner, token).await.map_err(on_write)?;
             one_row(&result, "storing a token")?;
         }
+        for (slot, webhook) in (0_i64..).zip(&copy.webhooks) {
+            webhook::insert(db, &copy.owner, webhook, slot).await?;
+        }
     }
     change::everything(db).await?;
     Ok(deleted)
@@ -37,6 +41,7 @@ async fn clear(db: &mut SqliteConnection, owner: &Owner) -> Result<bool, StoreEr
     for (statement, is_sealed) in [
         ("DELETE FROM provider_key WHERE owner_kind = ?1 AND owner_id = ?2", true),
         ("DELETE FROM pool WHERE owner_kind = ?1 AND owner_id = ?2", false),
+        ("DELETE FROM webhook WHERE owner_kind = ?1 AND owner_id = ?2", true),
         ("DELETE FROM data_key WHERE owner_kind = ?1 AND owner_id = ?2", true),
         ("DELETE FROM token WHERE owner_kind = ?1 AND owner_id = ?2", false),
     ] {
@@ -131,10 +136,14 @@ async fn put_key(
     key: &KeyCopy,
 ) -> Result<(), StoreError> {
     let record = &key.record;
+    let [requests, ok, rate_limited, rejected, caller_errors, provider_errors] = columns(&record.counts)?;
     let result = sqlx::query(
         "INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed,
-                                   fingerprint, enabled, unreadable, created_by, created_at, updated_at, last_used_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                                   fingerprint, enabled, unreadable, created_by, created_at, updated_at, last_used_at,
+                                   ailment, ailment_status, ailment_since, ailment_until, ailment_strikes, domain,
+                                   requests, ok, rate_limited, rejected, caller_errors, provider_errors)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+                 ?23, ?24, ?25, ?26, ?27, ?28)",
     )
     .bind(owner.kind().as_str())
     .bind(owner.id())
@@ -147,14 +156,23 @@ async fn put_key(
     .bind(key.sealed.as_slice())
     .bind(key.fingerprint.as_slice())
     .bind(record.enabled)
-    .bind(match record.status {
-        KeyStatus::Active => false,
-        KeyStatus::Unreadable => true,
-    })
+    .bind(record.status == KeyStatus::Unreadable)
     .bind(record.created_by.as_deref())
     .bind(record.created_at.as_millis())
     .bind(record.updated_at.as_millis())
     .bind(record.last_used_at.map(Timestamp::as_millis))
+    .bind(record.ailment.map(|ailment| ailment.kind.as_str()))
+    .bind(record.ailment.map(|ailment| i64::from(ailment.status)))
+    .bind(record.ailment.map(|ailment| ailment.since.as_millis()))
+    .bind(record.ailment.map(|ailment| ailment.until.as_millis()))
+    .bind(record.ailment.map(|ailment| i64::from(ailment.strikes)))
+    .bind(record.domain.as_deref())
+    .bind(requests)
+    .bind(ok)
+    .bind(rate_limited)
+    .bind(rejected)
+    .bind(caller_errors)
+    .bind(provider_errors)
     .execute(db)
     .await
     .map_err(on_write)?;

@@ -1,18 +1,20 @@
 //! Deployments on their way from one database to another.
 
 use claviger_core::access::TokenRole;
+use claviger_core::health::{Ailment, AilmentKind};
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
 use claviger_core::{KeyName, KeyStatus, Owner, ProviderId};
 
 use super::Fresh;
 use super::given::{
-    add, add_number, at, belonging, fill, fingerprint, ids, key_id, new_key, organization, organization_id, pool_of,
-    positions, read, sealed, token, workspace, workspace_id, workspace_of,
+    add, add_number, ailment, ails, at, belonging, fill, fingerprint, hook, ids, key_id, new_key, organization,
+    organization_id, pool_of, positions, read, sealed, token, used, webhook, workspace, workspace_id, workspace_of,
 };
 use crate::{
     AddKeyError, CopyError, Counts, DataKeyCopy, DataKeyUse, KeyChange, KeyCopy, KeyRecord, KeyUse, NewKey,
-    OrganizationChange, OwnerCopy, OwnerKindCopy, Page, PoolCopy, Store, TokenRecord, WorkspaceChange,
+    OrganizationChange, OwnerCopy, OwnerKindCopy, Page, PoolCopy, Store, TokenRecord, UseCounts, Webhook,
+    WorkspaceChange,
 };
 
 /// A deployment with something of everything: four organizations and workspaces, the platform, pools that were changed
@@ -52,6 +54,9 @@ async fn deployment(store: &dyn Store) {
     ] {
         store.insert_token(&token).await.unwrap();
     }
+    let wants = vec!["key.rejected".to_owned(), "key.recovered".to_owned()];
+    hook(store, &Webhook { events: wants, ..webhook("acme", 1) }).await.unwrap();
+    hook(store, &webhook("acme", 2)).await.unwrap();
 }
 
 /// One key that is off, one that was used, one that does not open, and one with a name and an author in the lowest
@@ -59,7 +64,11 @@ async fn deployment(store: &dyn Store) {
 async fn change_the_rest(store: &dyn Store, pool: &PoolId) {
     let off = KeyChange { name: None, enabled: Some(false), at: at(30) };
     store.change_key(&pool.owner, &key_id(1), &off).await.unwrap();
-    store.record_uses(&[KeyUse { pool: pool.clone(), key: key_id(3), at: at(31) }]).await.unwrap();
+    let counts = UseCounts { requests: 21, ok: 1, rate_limited: 2, rejected: 3, caller_errors: 4, provider_errors: 5 };
+    let domain = Some("org-1".to_owned());
+    store.record_uses(&[KeyUse { counts, domain, ..used(pool, 3, 31) }]).await.unwrap();
+    let rejected = Ailment { strikes: 7, ..ailment(AilmentKind::Rejected, 33, 34) };
+    assert!(store.put_ailment(pool, &key_id(6), &sealed(6), &ails(rejected)).await.unwrap());
     store.mark_readable(pool, &key_id(4), &sealed(4), false).await.unwrap();
     let named = NewKey {
         name: KeyName::parse("Büro").unwrap(),
@@ -105,6 +114,7 @@ fn nothing_of_the_platform() -> OwnerCopy {
         data_key: None,
         pools: Vec::new(),
         tokens: Vec::new(),
+        webhooks: Vec::new(),
     }
 }
 
@@ -121,7 +131,7 @@ pub async fn an_empty_deployment_has_nothing_but_the_platform(Fresh { store, .. 
 
 pub async fn everything_is_counted(Fresh { store, .. }: Fresh) {
     deployment(&*store).await;
-    let expected = Counts { organizations: 2, workspaces: 2, data_keys: 3, pools: 6, keys: 24, tokens: 5 };
+    let expected = Counts { organizations: 2, workspaces: 2, data_keys: 3, pools: 6, keys: 24, tokens: 5, webhooks: 2 };
     assert_eq!(store.counts().await.unwrap(), expected);
 }
 
@@ -198,7 +208,13 @@ fn check_that_nothing_is_missing(copies: &[OwnerCopy]) {
         let expected = [(1, 0, 1), (3, 2, 3), (4, 3, 4), (6, 5, 6), (7, 6, 7), (8, 7, 8), (9, 8, 9), (32, 1, 11)];
         assert_eq!(keys, expected.map(|(number, slot, position)| (key_id(number), slot, position)));
         assert_eq!((&pool.keys[0].sealed, pool.keys[0].fingerprint), (&sealed(1), fingerprint(1)));
+        let [used, ails] = [&pool.keys[1].record, &pool.keys[3].record];
+        assert_eq!((used.domain.as_deref(), used.counts.requests, used.counts.provider_errors), (Some("org-1"), 21, 5));
+        assert_eq!(ails.ailment.map(|ailment| ailment.strikes), Some(7));
     }
+    let [first, second] = acme.webhooks.as_slice() else { panic!("{acme:?}") };
+    assert_eq!(first.events, ["key.rejected", "key.recovered"]);
+    assert_eq!(*second, webhook("acme", 2));
 }
 
 /// An owner with one key, as it may come from elsewhere.
@@ -211,6 +227,9 @@ fn copied(owner: &Owner) -> OwnerCopy {
         masked: "sk-abc...0077".to_owned(),
         enabled: true,
         status: KeyStatus::Unreadable,
+        ailment: Some(ailment(AilmentKind::Exhausted, 73, 74)),
+        domain: Some("org-2".to_owned()),
+        counts: UseCounts { requests: 9, ok: 8, ..UseCounts::default() },
         created_by: None,
         created_at: at(70),
         updated_at: at(71),
@@ -228,6 +247,7 @@ fn copied(owner: &Owner) -> OwnerCopy {
         data_key: Some(DataKeyCopy { sealed: b"another data key".to_vec(), created_at: at(61) }),
         pools: vec![PoolCopy { provider, generation: 700, next_position: Position(90), keys: vec![key] }],
         tokens: Vec::new(),
+        webhooks: Vec::new(),
     }
 }
 

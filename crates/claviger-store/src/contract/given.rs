@@ -1,12 +1,13 @@
 //! What the rules begin with.
 
 use claviger_core::access::TokenRole;
+use claviger_core::health::{Ailment, AilmentKind};
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, OrganizationId, Owner, Timestamp, TokenId, WorkspaceId};
+use claviger_core::{EventId, KeyId, OrganizationId, Owner, Timestamp, TokenId, WebhookId, WorkspaceId};
 
 use crate::{
-    AddKeyError, DataKeyUse, KeyRecord, KeyReplacement, NewKey, OrganizationChange, PoolRecord, Store, TokenRecord,
-    WorkspaceChange,
+    AddKeyError, AddWebhookError, AilmentChange, DataKeyUse, KeyRecord, KeyReplacement, KeyUse, NewEvent, NewKey,
+    OrganizationChange, PoolRecord, Store, TokenRecord, UseCounts, Webhook, WorkspaceChange,
 };
 
 pub(super) fn at(second: u64) -> Timestamp {
@@ -124,6 +125,59 @@ pub(super) async fn add_number(store: &dyn Store, pool: &PoolId, number: u64) ->
 pub(super) async fn fill(store: &dyn Store, pool: &PoolId, numbers: impl IntoIterator<Item = u64>) {
     for number in numbers {
         add_number(store, pool, number).await.unwrap();
+    }
+}
+
+/// A use of which nothing was counted.
+pub(super) fn used(pool: &PoolId, number: u64, second: u64) -> KeyUse {
+    KeyUse { pool: pool.clone(), key: key_id(number), at: at(second), counts: UseCounts::default(), domain: None }
+}
+
+pub(super) fn ailment(kind: AilmentKind, since: u64, until: u64) -> Ailment {
+    Ailment { kind, status: 401, since: at(since), until: at(until), strikes: 1 }
+}
+
+/// A change that tells nobody.
+pub(super) fn ails(ailment: Ailment) -> AilmentChange {
+    AilmentChange { ailment: Some(ailment), began: at(0), events: Vec::new() }
+}
+
+/// What a request that began then showed of a key that is well.
+pub(super) fn heals(began: u64) -> AilmentChange {
+    AilmentChange { ailment: None, began: at(began), events: Vec::new() }
+}
+
+pub(super) fn event(number: u64, event: &str) -> NewEvent {
+    NewEvent {
+        id: EventId::new(at(number), [0; 10]),
+        event: event.to_owned(),
+        payload: format!("{{\"number\":{number}}}"),
+        at: at(number),
+    }
+}
+
+/// A webhook of this number, for all events.
+pub(super) fn webhook(workspace: &str, number: u64) -> Webhook {
+    Webhook {
+        id: WebhookId::new(at(number), [0; 10]),
+        workspace: workspace_id(workspace),
+        url: format!("https://example.com/{number}"),
+        sealed: sealed(number),
+        events: Vec::new(),
+        created_at: at(number),
+        created_by: Some("user_1".to_owned()),
+    }
+}
+
+/// Adds a webhook the way a use case does.
+pub(super) async fn hook(store: &dyn Store, webhook: &Webhook) -> Result<(), AddWebhookError> {
+    loop {
+        let stored = store.data_key(&Owner::Workspace(webhook.workspace.clone())).await?;
+        let data_key = stored.map_or(DataKeyUse::New(b"a data key".to_vec()), DataKeyUse::Stored);
+        match store.add_webhook(webhook, &data_key).await {
+            Err(AddWebhookError::DataKeyChanged) => {}
+            done => return done,
+        }
     }
 }
 

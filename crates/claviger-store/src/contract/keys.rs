@@ -6,11 +6,11 @@ use claviger_core::{KeyName, KeyStatus, Owner};
 use super::Fresh;
 use super::given::{
     add, add_number, at, data_key, fill, fingerprint, ids, key_id, listed, new_key, pool, pool_of, positions, read,
-    replacement, sealed, workspace,
+    replacement, sealed, used, workspace,
 };
 use crate::{
-    AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewKey, PoolKey, PoolOwner,
-    ReplaceKeyError,
+    AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, NewKey, PoolKey, PoolOwner,
+    ReplaceKeyError, UseCounts,
 };
 
 fn name(text: &str) -> Option<KeyName> {
@@ -32,6 +32,9 @@ pub async fn a_key_reads_back_as_it_was_added(Fresh { store, .. }: Fresh) {
         masked: "sk-abc...0001".to_owned(),
         enabled: true,
         status: KeyStatus::Active,
+        ailment: None,
+        domain: None,
+        counts: UseCounts::default(),
         created_by: Some("user_1".to_owned()),
         created_at: at(1),
         updated_at: at(1),
@@ -44,6 +47,8 @@ pub async fn a_key_reads_back_as_it_was_added(Fresh { store, .. }: Fresh) {
         position: Position(1),
         enabled: true,
         unreadable: false,
+        ailment: None,
+        domain: None,
         sealed: sealed(1),
         fingerprint: fingerprint(1),
     };
@@ -85,7 +90,7 @@ pub async fn a_replaced_key_keeps_its_place_and_is_readable_again(Fresh { store,
     fill(&*store, &pool, 1..=3).await;
     let data_key = data_key(&*store, &pool).await;
     store.mark_readable(&pool, &key_id(2), &sealed(2), false).await.unwrap();
-    store.record_uses(&[KeyUse { pool: pool.clone(), key: key_id(2), at: at(50) }]).await.unwrap();
+    store.record_uses(&[used(&pool, 2, 50)]).await.unwrap();
 
     let replaced = store.replace_key(&pool, &key_id(2), &replacement(7, &data_key)).await.unwrap();
 
@@ -181,7 +186,7 @@ pub async fn a_key_is_marked_only_while_its_secret_is_the_same(Fresh { store, ..
 pub async fn dates_of_last_use_never_move_back(Fresh { store, .. }: Fresh) {
     let pool = pool(&*store).await;
     fill(&*store, &pool, 1..=2).await;
-    let used = |number, second| KeyUse { pool: pool.clone(), key: key_id(number), at: at(second) };
+    let used = |number, second| used(&pool, number, second);
     let dates = async || -> Vec<_> {
         let keys = store.keys(&pool.owner).await.unwrap();
         keys.into_iter().map(|key| (key.last_used_at, key.updated_at)).collect()
@@ -215,7 +220,7 @@ pub async fn under_another_owner_or_provider_nothing_is_found(Fresh { store, .. 
         assert!(!store.delete_key(other, &key).await.unwrap(), "{other}");
         assert_eq!(store.delete_keys(other).await.unwrap(), 0, "{other}");
         store.mark_readable(other, &key, &sealed(1), false).await.unwrap();
-        store.record_uses(&[KeyUse { pool: other.clone(), key: key.clone(), at: at(50) }]).await.unwrap();
+        store.record_uses(&[used(other, 1, 50)]).await.unwrap();
     }
     for owner in elsewhere[..3].iter().map(|pool| &pool.owner) {
         assert_eq!(store.keys(owner).await.unwrap(), []);

@@ -7,14 +7,15 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use claviger_core::access::TokenRole;
+use claviger_core::health::AilmentKind;
 use futures_util::future::{Either, select};
 
 use super::Fresh;
 use super::given::{
-    add_number, at, belonging, data_key, key_id, organization, organization_id, pool_of, replacement, sealed, token,
-    workspace, workspace_id, workspace_of,
+    add_number, ailment, ails, at, belonging, data_key, heals, key_id, organization, organization_id, pool_of,
+    replacement, sealed, token, used, workspace, workspace_id, workspace_of,
 };
-use crate::{Change, ChangeSink, KeyChange, KeyUse, OrganizationChange, Page, Store};
+use crate::{Change, ChangeSink, KeyChange, OrganizationChange, Page, Store};
 
 /// A sink that can be waited at.
 struct Ears {
@@ -252,7 +253,7 @@ pub async fn a_watcher_does_not_hear_of_uses_and_marks(Fresh { store, other }: F
     let ears = Ears::new();
     watched(&*store, &ears, async {
         ears.until(&Change::Everything).await;
-        other.record_uses(&[KeyUse { pool: pool.clone(), key: key_id(1), at: at(9) }]).await.unwrap();
+        other.record_uses(&[used(&pool, 1, 9)]).await.unwrap();
         other.mark_readable(&pool, &key_id(1), &sealed(1), false).await.unwrap();
         other.mark_readable(&pool, &key_id(1), &sealed(1), true).await.unwrap();
         nothing_between(&ears, &*other).await;
@@ -275,6 +276,24 @@ pub async fn a_watcher_hears_of_nothing_that_was_refused(Fresh { store, other }:
         other.insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Admin, Some("nobody"))).await.unwrap_err();
         other.put_workspace(&belonging("acme", Some("nobody"))).await.unwrap_err();
         nothing_between(&ears, &*other).await;
+    })
+    .await;
+}
+
+pub async fn a_watcher_hears_of_ailments_that_change_something(Fresh { store, other }: Fresh) {
+    let pool = pool_of(&workspace(&*other, "acme").await, "openai");
+    add_number(&*other, &pool, 1).await.unwrap();
+    let ears = Ears::new();
+    watched(&*store, &ears, async {
+        ears.until(&Change::Everything).await;
+        let put = async |change| other.put_ailment(&pool, &key_id(1), &sealed(1), &change).await.unwrap();
+        assert!(put(ails(ailment(AilmentKind::Rejected, 10, 20))).await);
+        ears.until(&Change::Pool(pool.clone())).await;
+        assert!(!put(ails(ailment(AilmentKind::Rejected, 9, 90))).await);
+        assert!(!put(heals(9)).await);
+        nothing_between(&ears, &*other).await;
+        assert!(put(heals(10)).await);
+        ears.until(&Change::Pool(pool.clone())).await;
     })
     .await;
 }
