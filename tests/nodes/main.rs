@@ -5,6 +5,7 @@ mod database;
 mod feed;
 mod first_starts;
 mod fixture;
+mod health;
 mod inheritance;
 mod load;
 mod order;

@@ -56,7 +56,7 @@ async fn keys_of_every_owner_are_added_listed_changed_and_deleted_beside_a_runni
         assert_eq!((only["keys"].as_array().unwrap().len(), &only["keys"][0]["id"]), (1, &json!(id)), "{path}");
         let text = done(&deployment, &key("list", owner, &OPENAI));
         let mask = format!("{}...{}", &secrets[0][..6], &secrets[0][secrets[0].len() - 4..]);
-        assert_eq!(columns(&text), [[id.as_str(), "openai", &mask, "-", "on", "active", "-"]], "{path}");
+        assert_eq!(columns(&text), [[id.as_str(), "openai", &mask, "-", "on", "active", "-", "-"]], "{path}");
 
         let replace = key("replace", owner, &[&id, "--name", "Fresh"]);
         assert_eq!(fed(&deployment, &replace, &secrets[2]), format!("{id}\n"), "{path}");

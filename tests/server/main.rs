@@ -2,6 +2,7 @@
 
 mod bad_starts;
 mod commands;
+mod health;
 mod keys_command;
 mod lifecycle;
 mod protocols;

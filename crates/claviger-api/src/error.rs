@@ -47,7 +47,10 @@ codes! {
     UnknownProvider "unknown_provider" BAD_REQUEST "the catalogue has no such provider";
     OrganizationNamed "unknown_organization" BAD_REQUEST "the organization that the body names does not exist";
     UnknownOrganization "unknown_organization" NOT_FOUND "the organization in the path does not exist";
+    KeyRejected "key_rejected_by_provider" BAD_REQUEST "the provider refuses the key, so it is not stored";
     KeyLimitReached "key_limit_reached" BAD_REQUEST "the provider has ten keys here, which is the most";
+    InvalidUrl "invalid_url" BAD_REQUEST "the address is none that events can be sent to; the sentence says why";
+    WebhookLimitReached "webhook_limit_reached" BAD_REQUEST "the workspace has ten webhooks, which is the most";
     TokenMissing "token_missing" UNAUTHORIZED "no token stands in `Authorization: Bearer …`";
     TokenInvalid "token_invalid" UNAUTHORIZED "the token is mistyped, cut short, unknown or deleted";
     TokenExpired "token_expired" UNAUTHORIZED "the token's time is over";
@@ -57,11 +60,13 @@ codes! {
     UnknownKey "unknown_key" NOT_FOUND "there is no such key here";
     NoKey "no_key" NOT_FOUND "no key serves the workspace here: there is none, or none that is switched on";
     UnknownToken "unknown_token" NOT_FOUND "there is no such token that the caller could reach";
+    UnknownWebhook "unknown_webhook" NOT_FOUND "the workspace has no such webhook";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "the path takes other methods; `Allow` lists them";
     DuplicateKey "duplicate_key" CONFLICT "the provider has the same secret already, as `keyId`";
     KeyGivenBySetting "key_given_by_setting" CONFLICT "the key is given by a setting, and can be changed only there";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "the body has more than 64 KiB";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "the body is not sent as `application/json`";
+    PoolCooling "pool_cooling" TOO_MANY_REQUESTS "every key rests; `Retry-After` says when the first one is back";
     Internal "internal" INTERNAL_SERVER_ERROR "Claviger failed; its log says why";
     PoolUnreadable "pool_unreadable" SERVICE_UNAVAILABLE "there are keys, and they cannot be opened";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "the database does not do its work; try again shortly";
@@ -111,11 +116,14 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     key_id: Option<KeyId>,
+    /// In how many seconds it is worth trying again. A header.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 impl Problem {
     pub(crate) fn new(code: Code, sentence: impl Display) -> Self {
-        Self { error: sentence.to_string(), code, field: None, key_id: None }
+        Self { error: sentence.to_string(), code, field: None, key_id: None, retry_after: None }
     }
 
     /// A value that does not have its form: `problem` says what it must be.
@@ -133,10 +141,16 @@ impl Problem {
         self
     }
 
+    pub(crate) fn again_in(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
     /// The database failed. Why is for the log, and not for the caller.
     pub(crate) fn store(error: &(dyn Error + 'static)) -> Self {
         tracing::error!(error = %Chain(error), "the database failed");
-        Self::new(Code::StoreUnavailable, "Claviger's database does not do its work at the moment; try again shortly")
+        let sentence = "Claviger's database does not do its work at the moment; try again shortly";
+        Self::new(Code::StoreUnavailable, sentence).again_in(1)
     }
 
     /// Claviger failed. Why is for the log, and not for the caller.
@@ -156,8 +170,8 @@ impl Problem {
         if self.code.status() == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if self.code == Code::StoreUnavailable {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         headers
     }

@@ -14,7 +14,10 @@ mod organizations;
 mod owners;
 mod page;
 mod providers;
+mod query;
 mod tokens;
+mod usage;
+mod webhooks;
 mod workspaces;
 
 use std::sync::Arc;
@@ -81,9 +84,14 @@ fn described_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(organizations::put, organizations::get, organizations::delete))
         .routes(owners::at_all(routes!(keys::list::list, keys::put::put, keys::delete::delete)))
         .routes(owners::at_all(routes!(keys::change::change)))
+        .routes(owners::at_all(routes!(keys::test::test)))
         .routes(routes!(keys::inherited::status))
         .routes(routes!(keys::resolve::resolve))
         .routes(routes!(keys::outcome::report))
+        .routes(routes!(keys::explain::explain))
+        .routes(routes!(usage::show))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::delete))
         .routes(routes!(tokens::create, tokens::list))
         .routes(routes!(tokens::delete))
         .routes(routes!(operations::healthz))
@@ -114,6 +122,7 @@ and `method_not_allowed`, for a method that a path does not take. Dates are RFC 
                                                     have none of their own for the provider."),
         (name = "Platform keys", description = "The operator's own provider keys, which serve workspaces for which \
                                                 there is no other, where the operator lends them."),
+        (name = "Webhooks", description = "Where a workspace wants to be told of what happens to its keys."),
         (name = "Tokens", description = "What callers show Claviger; a provider never sees them."),
         (name = "Operations", description = "For operators and monitors; without a token.")
     )

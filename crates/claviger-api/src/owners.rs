@@ -52,8 +52,9 @@ fn describe(kind: OwnerKind, mut item: PathItem) -> PathItem {
     for operation in [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten() {
         describe_operation(kind, operation);
     }
-    let changes = [&mut item.post, &mut item.patch, &mut item.delete];
-    for operation in changes.into_iter().flatten().filter(|_| kind == OwnerKind::Platform) {
+    let changes = [&mut item.post, &mut item.patch, &mut item.delete].into_iter().flatten();
+    // What has no body changes nothing that a setting gives.
+    for operation in changes.filter(|change| kind == OwnerKind::Platform && change.request_body.is_some()) {
         error::document(&mut operation.responses.responses, |code| code == Code::KeyGivenBySetting);
     }
     item

@@ -5,9 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
-use claviger_app::keyring::Outcome;
 use claviger_core::ProviderId;
-use claviger_testkit::TestApp;
+use claviger_testkit::{TestApp, answered};
 
 fn lease(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -31,7 +30,7 @@ fn lease(criterion: &mut Criterion) {
             let leased = ready(test.app.keyring.lease(&workspace, &provider));
             let (secret, lease) = leased.expect("a key");
             std::hint::black_box(secret.expose_to_provider());
-            lease.end(Outcome::Answered(200));
+            lease.end(answered(200));
         });
     });
     criterion.bench_function("authenticate", |bencher| {

@@ -5,18 +5,21 @@
 
 use std::sync::Arc;
 
+use claviger_core::health::Event;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::POOL_CAPACITY;
-use claviger_core::{Clock, KeyId, KeyName, KeySecret, KeyStatus, Owner, ProviderId};
+use claviger_core::{Clock, KeyId, KeyName, KeySecret, KeyStatus, Owner, ProviderId, Timestamp};
 use claviger_seal::{DataKey, Fingerprint, KeyPlace, MasterKey, OpenError, SealError};
 use claviger_store::{
     AddKeyError as StoreAddKeyError, Change, ChangeKeyError as StoreChangeKeyError, ChangeSink, DataKeyUse, KeyChange,
     KeyRecord, KeyReplacement, NewKey, PoolRecord, ReplaceKeyError as StoreReplaceKeyError, Store, StoreError,
+    UseCounts,
 };
+use tokio::sync::OnceCell;
 
 use crate::access::{ListKeys, ManageKeys, Permit};
 use crate::feed::Feed;
-use crate::keyring::{GivenKey, Keyring};
+use crate::keyring::{Fitness, GivenKey, Keyring, Standing, TestResult, Tested};
 
 /// How often an add or a replacement begins again because the owner's data key changed under it. It changes once in an
 /// owner's life, so a second try is the last one needed.
@@ -48,6 +51,9 @@ pub enum PutKeyError {
     /// The pool has this secret.
     #[error("this key is stored already")]
     Duplicate(KeyId),
+    /// The provider refuses the key.
+    #[error("{0}")]
+    Rejected(String),
     /// The key is given by a setting, and can be changed only there.
     #[error("this key is given by the setting {0}; change it there")]
     Given(String),
@@ -88,6 +94,28 @@ pub struct PutKey {
     pub secret: KeySecret,
     /// The name: outer `None` leaves it, inner `None` is no name.
     pub name: Option<Option<KeyName>>,
+    /// Whether the provider is asked first, and a key that it refuses is not stored.
+    pub verify: bool,
+}
+
+/// A key that was put into a pool.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PutDone {
+    /// The key.
+    pub key: KeyRecord,
+    /// What the provider said, where it was asked.
+    pub tested: Option<Tested>,
+}
+
+/// A key, as shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ListedKey {
+    /// What is stored of it, with what this process knows beyond.
+    pub record: KeyRecord,
+    /// How it fares.
+    pub standing: Standing,
+    /// The other keys of its pool that share its account's limits.
+    pub shares_limit_with: Vec<KeyId>,
 }
 
 /// The use cases around keys.
@@ -102,28 +130,40 @@ pub struct Keys {
 
 impl Keys {
     /// An owner's keys, by provider and creation order. Opens nothing.
-    pub async fn list(&self, permit: &Permit<ListKeys>) -> Result<Vec<KeyRecord>, ListKeysError> {
+    pub async fn list(&self, permit: &Permit<ListKeys>) -> Result<Vec<ListedKey>, ListKeysError> {
         let owner = permit.on();
         let mut keys = self.store.keys(owner).await?;
         if keys.is_empty() && !self.exists(owner).await? {
             return Err(ListKeysError::NoOwner(owner.clone()));
         }
-        for key in &mut keys {
-            let pool = PoolId { owner: owner.clone(), provider: key.provider.clone() };
-            // The database hears of uses every few seconds only.
-            key.last_used_at = key.last_used_at.max(self.keyring.last_used_at(&pool, &key.id));
-        }
         if *owner == Owner::Platform {
             self.list_given(&mut keys);
         }
-        Ok(keys)
+        let now = self.clock.now();
+        let listed = keys.into_iter().map(|mut record| {
+            let standing = self.complete(owner, &mut record, now);
+            ListedKey { record, standing, shares_limit_with: Vec::new() }
+        });
+        let mut listed: Vec<_> = listed.collect();
+        note_shared_limits(&mut listed);
+        Ok(listed)
+    }
+
+    /// Adds what this process knows of a key, and says how it fares.
+    fn complete(&self, owner: &Owner, record: &mut KeyRecord, now: Timestamp) -> Standing {
+        let pool = PoolId { owner: owner.clone(), provider: record.provider.clone() };
+        let fitness = match self.keyring.complete(&pool, record) {
+            // What was healed or replaced elsewhere is in the database before it is in memory.
+            Some(known) => Fitness { health: known.health.next(&Event::Stored(record.ailment), now), ..known },
+            None => Fitness::stored(record.ailment, now),
+        };
+        Standing::of(record.status, &fitness, now)
     }
 
     /// The given keys, each after the stored ones of its provider.
     fn list_given(&self, keys: &mut Vec<KeyRecord>) {
         let platform = &self.keyring.platform;
         for (provider, key) in platform.all() {
-            let pool = PoolId { owner: Owner::Platform, provider: provider.clone() };
             keys.push(KeyRecord {
                 id: key.id.clone(),
                 provider: provider.clone(),
@@ -131,10 +171,13 @@ impl Keys {
                 masked: key.masked.clone(),
                 enabled: true,
                 status: KeyStatus::Active,
+                ailment: None,
+                domain: None,
+                counts: UseCounts::default(),
                 created_by: Some("settings".to_owned()),
                 created_at: platform.since,
                 updated_at: platform.since,
-                last_used_at: self.keyring.last_used_at(&pool, &key.id),
+                last_used_at: None,
             });
         }
         // Stable: stored keys stay in their order, and before the given ones.
@@ -170,12 +213,20 @@ impl Keys {
     }
 
     /// Adds a key at the end of its pool.
-    pub async fn add(&self, permit: &Permit<ManageKeys>, put: PutKey) -> Result<KeyRecord, PutKeyError> {
+    pub async fn add(&self, permit: &Permit<ManageKeys>, put: PutKey) -> Result<PutDone, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
-        settle(&pool.owner, || self.try_add(&pool, permit.actor(), &put)).await
+        let tested = OnceCell::new();
+        let key = settle(&pool.owner, || self.try_add(&pool, permit.actor(), &put, &tested)).await?;
+        Ok(PutDone { key, tested: tested.into_inner() })
     }
 
-    async fn try_add(&self, pool: &PoolId, actor: Option<&str>, put: &PutKey) -> Result<KeyRecord, AddFailure> {
+    async fn try_add(
+        &self,
+        pool: &PoolId,
+        actor: Option<&str>,
+        put: &PutKey,
+        tested: &OnceCell<Tested>,
+    ) -> Result<KeyRecord, AddFailure> {
         let record = self.store.pool(pool).await.map_err(PutKeyError::Store)?;
         if record.owner.is_none() {
             return Err(PutKeyError::NoOwner(pool.owner.clone()).into());
@@ -191,6 +242,7 @@ impl Keys {
         if record.keys.len() >= POOL_CAPACITY {
             return Err(PutKeyError::LimitReached.into());
         }
+        self.verify(put, tested).await?;
 
         let (data_key, data_key_use) = if let (Some(data_key), Some(sealed)) = (stored, record.data_key) {
             (data_key, DataKeyUse::Stored(sealed))
@@ -231,17 +283,20 @@ impl Keys {
     }
 
     /// Replaces a key's secret, and its name where one is given. Its place in the rotation stays.
-    pub async fn replace(
-        &self,
-        permit: &Permit<ManageKeys>,
-        id: &KeyId,
-        put: PutKey,
-    ) -> Result<KeyRecord, PutKeyError> {
+    pub async fn replace(&self, permit: &Permit<ManageKeys>, id: &KeyId, put: PutKey) -> Result<PutDone, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
-        settle(&pool.owner, || self.try_replace(&pool, id, &put)).await
+        let tested = OnceCell::new();
+        let key = settle(&pool.owner, || self.try_replace(&pool, id, &put, &tested)).await?;
+        Ok(PutDone { key, tested: tested.into_inner() })
     }
 
-    async fn try_replace(&self, pool: &PoolId, id: &KeyId, put: &PutKey) -> Result<KeyRecord, AddFailure> {
+    async fn try_replace(
+        &self,
+        pool: &PoolId,
+        id: &KeyId,
+        put: &PutKey,
+        tested: &OnceCell<Tested>,
+    ) -> Result<KeyRecord, AddFailure> {
         let record = self.store.pool(pool).await.map_err(PutKeyError::Store)?;
         if record.owner.is_none() {
             return Err(PutKeyError::NoOwner(pool.owner.clone()).into());
@@ -260,6 +315,7 @@ impl Keys {
         };
         let fingerprint = data_key.fingerprint(&put.provider, &put.secret);
         refuse_duplicate(&record, fingerprint, Some(id))?;
+        self.verify(put, tested).await?;
         let place = KeyPlace { provider: &put.provider, key: id };
         let replacement = KeyReplacement {
             name: put.name.clone(),
@@ -274,20 +330,33 @@ impl Keys {
         Ok(replaced)
     }
 
-    /// Renames a key, or switches it on or off.
+    /// Asks the provider, once, where that is wanted. Only a key that it refuses is not stored.
+    async fn verify(&self, put: &PutKey, tested: &OnceCell<Tested>) -> Result<(), PutKeyError> {
+        if !put.verify {
+            return Ok(());
+        }
+        let tested = tested.get_or_init(|| self.keyring.verify(&put.provider, &put.secret)).await;
+        match tested.result {
+            TestResult::Invalid => Err(PutKeyError::Rejected(tested.reason.clone())),
+            TestResult::Valid | TestResult::NoCredit | TestResult::Unreachable | TestResult::NotTestable => Ok(()),
+        }
+    }
+
+    /// Renames a key, or switches it on or off. Tells how it fares, too.
     pub async fn change(
         &self,
         permit: &Permit<ManageKeys>,
         id: &KeyId,
         name: Option<Option<KeyName>>,
         enabled: Option<bool>,
-    ) -> Result<KeyRecord, ChangeKeyError> {
+    ) -> Result<(KeyRecord, Standing), ChangeKeyError> {
         let owner = permit.on();
         let change = KeyChange { name, enabled, at: self.clock.now() };
         match self.store.change_key(owner, id, &change).await {
-            Ok(key) => {
+            Ok(mut key) => {
                 self.feed.changed(&Change::Pool(PoolId { owner: owner.clone(), provider: key.provider.clone() }));
-                Ok(key)
+                let standing = self.complete(owner, &mut key, self.clock.now());
+                Ok((key, standing))
             }
             Err(StoreChangeKeyError::NoKey) => Err(self.nothing_there(owner, Some(id)).await),
             Err(StoreChangeKeyError::Store(error)) => Err(error.into()),
@@ -344,6 +413,19 @@ impl Keys {
         let sealed = record.data_key.as_deref();
         let opened = sealed.map(|sealed| self.master.open_data_key(&pool.owner, sealed)).transpose();
         opened.map_err(PutKeyError::Unreadable)
+    }
+}
+
+/// Finds the keys of each pool that share one account's limits.
+fn note_shared_limits(keys: &mut [ListedKey]) {
+    for pool in keys.chunk_by_mut(|one, other| one.record.provider == other.record.provider) {
+        let domains: Vec<_> = pool.iter().map(|key| (key.record.id.clone(), key.record.domain.clone())).collect();
+        for key in pool {
+            let shared = |(id, domain): &&(KeyId, Option<String>)| {
+                *id != key.record.id && domain.is_some() && *domain == key.record.domain
+            };
+            key.shares_limit_with = domains.iter().filter(shared).map(|(id, _)| id.clone()).collect();
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub mod organizations;
 mod start;
 pub mod tokens;
 mod trust;
+pub mod usage;
+pub mod webhooks;
 pub mod workspaces;
 
 use std::sync::Arc;
@@ -22,19 +24,21 @@ use claviger_store::ChangeSink;
 
 pub use claviger_store::{
     Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PutWorkspaceError, Store, StoreError, TokenRecord,
-    Workspace,
+    UsageBucket, UseCounts, Webhook, Workspace,
 };
 pub use live::Capacity;
 pub use start::{StartError, prove};
 
 use access::Access;
 use feed::Feed;
-use keyring::{Keyring, PlatformKey, PlatformKeys, Rotation};
+use keyring::{Keyring, PlatformKey, PlatformKeys, Prober, Rotation};
 use keys::Keys;
 use live::Live;
 use organizations::Organizations;
 use tokens::Tokens;
 use trust::Trust;
+use usage::Usage;
+use webhooks::{Courier, Webhooks};
 use workspaces::Workspaces;
 
 /// What Claviger is made of.
@@ -52,6 +56,10 @@ pub struct Parts {
     pub platform_keys: Vec<PlatformKey>,
     /// How pools rotate, and who lends.
     pub rotation: Rotation,
+    /// What sends probes, where there is a way to providers.
+    pub prober: Option<Arc<dyn Prober>>,
+    /// What carries events to webhooks, where there is a way to them.
+    pub courier: Option<Arc<dyn Courier>>,
     /// What is kept in memory.
     pub cache: Cache,
 }
@@ -93,6 +101,10 @@ pub struct App {
     pub workspaces: Workspaces,
     /// Organizations.
     pub organizations: Organizations,
+    /// How keys were used.
+    pub usage: Usage,
+    /// Webhooks.
+    pub webhooks: Webhooks,
     /// The providers.
     pub catalogue: Catalogue,
     store: Arc<dyn Store>,
@@ -102,7 +114,7 @@ pub struct App {
 impl App {
     /// Proves the master key and puts everything together. There is no root token yet.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, master, catalogue, clock, platform_keys, rotation, cache } = parts;
+        let Parts { store, master, catalogue, clock, platform_keys, rotation, prober, courier, cache } = parts;
         start::prove_or_put(&*store, &master).await?;
         let master = Arc::new(master);
         let trust = Arc::new(Trust::new(Arc::clone(&clock), cache.stale_grace));
@@ -114,10 +126,12 @@ impl App {
             Arc::clone(&master),
             Arc::clone(&clock),
             &catalogue,
-            (platform, rotation),
+            (platform, rotation, prober),
             Live::new(cache.of_pools(), Arc::clone(&trust)),
         ));
         let feed = Arc::new(Feed { access: Arc::clone(&access), keyring: Arc::clone(&keyring), trust });
+        let webhooks =
+            Webhooks { store: Arc::clone(&store), master: Arc::clone(&master), clock: Arc::clone(&clock), courier };
         let keys = Keys {
             store: Arc::clone(&store),
             master,
@@ -127,8 +141,9 @@ impl App {
         };
         let tokens = Tokens { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
         let workspaces = Workspaces { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
+        let usage = Usage { store: Arc::clone(&store), clock: Arc::clone(&clock) };
         let organizations = Organizations { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
-        Ok(Self { access, keyring, keys, tokens, workspaces, organizations, catalogue, store, feed })
+        Ok(Self { access, keyring, keys, tokens, workspaces, organizations, usage, webhooks, catalogue, store, feed })
     }
 
     /// Lets a root token in: the one given from outside, or the one whose hash is stored, or else a new one, which comes
@@ -154,8 +169,9 @@ impl App {
 
     /// Writes what is in memory only, and lets go of the database.
     pub async fn close(&self) -> Result<(), StoreError> {
+        let stored = self.keyring.store_ailments().await;
         let written = self.keyring.write_uses().await;
         self.store.close().await;
-        written
+        stored.and(written)
     }
 }

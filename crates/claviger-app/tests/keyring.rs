@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use claviger_app::keyring::{LeaseError, Outcome};
+use claviger_app::keyring::LeaseError;
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, ProviderId, WorkspaceId};
-use claviger_testkit::{TestApp, put_key, random_secret};
+use claviger_testkit::{TestApp, answered, put_key, random_secret};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -19,7 +19,7 @@ fn openai() -> ProviderId {
 async fn lease(test: &TestApp, workspace: &WorkspaceId) -> Result<KeyId, LeaseError> {
     let (_secret, lease) = test.app.keyring.lease(workspace, &openai()).await?;
     let id = lease.key_id().clone();
-    lease.end(Outcome::Answered(200));
+    lease.end(answered(200));
     Ok(id)
 }
 
@@ -188,9 +188,9 @@ async fn uses_are_written_and_shown_before_that() {
     assert_eq!(test.store.keys(&owner).await.unwrap()[0].last_used_at, None);
     let permit = claviger_app::access::Principal::operator().permit_on(owner.clone(), None).unwrap();
     let listed = test.app.keys.list(&permit).await.unwrap();
-    assert!(listed[0].last_used_at.is_some());
+    assert!(listed[0].record.last_used_at.is_some());
     test.app.keyring.write_uses().await.unwrap();
-    assert_eq!(test.store.keys(&owner).await.unwrap()[0].last_used_at, listed[0].last_used_at);
+    assert_eq!(test.store.keys(&owner).await.unwrap()[0].last_used_at, listed[0].record.last_used_at);
 }
 
 /// What threads do to a pool while others lease from it.

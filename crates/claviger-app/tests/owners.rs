@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use claviger_app::coordination::{Coordination, SharedTurn, SharingCounts};
-use claviger_app::keyring::{LeaseError, Outcome, PlatformKey, Rotation};
+use claviger_app::keyring::{LeaseError, PlatformKey, Rotation};
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
 use claviger_core::{KeyId, KeySecret, OrganizationId, Owner, ProviderId, Scope, WorkspaceId};
-use claviger_testkit::{TestApp, TestSettings, put_key, random_secret};
+use claviger_testkit::{TestApp, TestSettings, answered, put_key, random_secret};
 use zeroize::Zeroizing;
 
 fn openai() -> ProviderId {
@@ -20,7 +21,7 @@ fn openai() -> ProviderId {
 async fn lease(test: &TestApp, workspace: &WorkspaceId) -> Result<(Scope, KeyId), LeaseError> {
     let (_secret, lease) = test.app.keyring.lease(workspace, &openai()).await?;
     let leased = (lease.scope(), lease.key_id().clone());
-    lease.end(Outcome::Answered(200));
+    lease.end(answered(200));
     Ok(leased)
 }
 
@@ -194,14 +195,22 @@ struct Backwards {
 impl Coordination for Backwards {
     async fn join(&self) {}
 
-    async fn turn(&self, _pool: &PoolId, usable: &[Position]) -> Option<SharedTurn> {
+    async fn turn(&self, _pool: &PoolId, usable: &[Position], _model: Option<&str>) -> Option<SharedTurn> {
         if self.fails.load(Ordering::SeqCst) {
             return None;
         }
         let turn = usize::try_from(self.turns.fetch_add(1, Ordering::SeqCst)).unwrap();
         let position = usable[usable.len() - 1 - turn % usable.len()];
-        Some(SharedTurn { position, rests: Vec::new() })
+        Some(SharedTurn { position: Some(position), ..SharedTurn::default() })
     }
+
+    fn rest(&self, _pool: &PoolId, _position: Position, _model: Option<&str>, _remaining: Duration) {}
+
+    fn healed(&self, _pool: &PoolId, _position: Position, _model: Option<&str>) {}
+
+    fn trial_over(&self, _pool: &PoolId, _position: Position, _model: Option<&str>) {}
+
+    fn forget(&self, _pool: &PoolId, _position: Position) {}
 
     fn counts(&self) -> SharingCounts {
         SharingCounts::default()

@@ -1,29 +1,53 @@
 //! Claviger's own answers on the gateway: errors that the OpenAI and Anthropic SDKs can read, and receipts.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use claviger_app::access::{AuthenticateError, GatewayForbidden};
 use claviger_app::keyring::{Lease, LeaseError};
-use claviger_core::ProviderId;
 use claviger_core::path::UnsafePath;
+use claviger_core::{ProviderId, Scope};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
 use crate::body::Reply;
 use crate::forward::Unwritable;
+use crate::replay::Lost;
 
 const KEY_ID: HeaderName = HeaderName::from_static("x-claviger-key-id");
 const SCOPE: HeaderName = HeaderName::from_static("x-claviger-scope");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-claviger-attempts");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Puts the receipt on a provider's answer.
-pub(crate) fn put_receipt(headers: &mut HeaderMap, lease: &Lease) {
-    if let Ok(id) = HeaderValue::from_str(lease.key_id().as_str()) {
-        headers.insert(KEY_ID, id);
+/// Why a request was not tried with another key, although one might have done better.
+const NOT_RETRIED: HeaderName = HeaderName::from_static("x-claviger-not-retried");
+
+/// Which key an answer was had with.
+#[derive(Debug)]
+pub(crate) struct Receipt {
+    key: Option<HeaderValue>,
+    scope: Scope,
+}
+
+impl Receipt {
+    pub(crate) fn of(lease: &Lease) -> Self {
+        Self { key: HeaderValue::from_str(lease.key_id().as_str()).ok(), scope: lease.scope() }
     }
-    headers.insert(SCOPE, HeaderValue::from_static(lease.scope().as_str()));
-    headers.insert(ATTEMPTS, HeaderValue::from_static("1"));
+
+    /// Puts it on an answer, with how many attempts it took.
+    pub(crate) fn put(self, headers: &mut HeaderMap, attempts: u32) {
+        if let Some(key) = self.key {
+            headers.insert(KEY_ID, key);
+        }
+        headers.insert(SCOPE, HeaderValue::from_static(self.scope.as_str()));
+        let attempts = if attempts == 1 { HeaderValue::from_static("1") } else { HeaderValue::from(attempts) };
+        headers.insert(ATTEMPTS, attempts);
+    }
+}
+
+pub(crate) fn put_lost(headers: &mut HeaderMap, lost: Lost) {
+    headers.insert(NOT_RETRIED, HeaderValue::from_static(lost.as_str()));
 }
 
 /// Why the gateway answers by itself.
@@ -53,6 +77,8 @@ pub(crate) enum Refusal {
     BodyTooLarge(usize),
     #[error("the request's body broke off")]
     BodyBrokeOff,
+    #[error("the provider has not answered well for a while, and is left alone for a moment")]
+    Unavailable(Duration),
     #[error("the provider could not be reached")]
     Unreachable,
     #[error("the provider did not answer in time")]
@@ -88,6 +114,10 @@ impl Refusal {
             Self::Path(_) | Self::TokenInPath => (S::BAD_REQUEST, "invalid_request_error", "invalid_path"),
             Self::Lease(_, LeaseError::NoWorkspace) => (S::NOT_FOUND, "not_found_error", "unknown_workspace"),
             Self::Lease(_, LeaseError::NoKey) => (S::NOT_FOUND, "not_found_error", "no_key"),
+            Self::Lease(_, LeaseError::Cooling { .. } | LeaseError::AllTried) => {
+                (S::TOO_MANY_REQUESTS, "rate_limit_error", "pool_cooling")
+            }
+            Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "api_error", "provider_unavailable"),
             Self::Lease(_, LeaseError::PoolUnreadable) => (S::SERVICE_UNAVAILABLE, "api_error", "pool_unreadable"),
             Self::Method => (S::METHOD_NOT_ALLOWED, "invalid_request_error", "method_not_allowed"),
             Self::NoJsonBody => (S::BAD_REQUEST, "invalid_request_error", "invalid_json"),
@@ -117,7 +147,19 @@ impl Refusal {
             Self::Lease(provider, LeaseError::PoolUnreadable) => {
                 format!("none of this workspace's {provider} keys can be opened; they must be entered again")
             }
+            Self::Lease(provider, LeaseError::Cooling { wait }) => {
+                let seconds = whole_seconds(*wait);
+                format!("all of this workspace's {provider} keys rest; the first one is back in {seconds} s")
+            }
             _ => self.to_string(),
+        }
+    }
+
+    /// When it is worth trying again, in seconds.
+    fn retry_after(&self, status: StatusCode) -> Option<u64> {
+        match self {
+            Self::Lease(_, LeaseError::Cooling { wait }) | Self::Unavailable(wait) => Some(whole_seconds(*wait)),
+            _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
     }
 
@@ -132,9 +174,14 @@ impl Refusal {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after(status) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
+}
+
+/// Rounded up: who comes back too early waits twice.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

@@ -8,6 +8,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use crate::relayed::Relayed;
+use crate::replay::Replay;
 
 /// An error of any kind, on its way to break a stream off.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -58,6 +59,8 @@ impl Body for Reply {
 pub(crate) enum Sent {
     /// The caller's, as it comes.
     Streamed(Incoming),
+    /// The caller's, recorded on its way.
+    Recorded(Replay),
     /// One that was rewritten to hold the key.
     Rewritten(Option<Bytes>),
 }
@@ -73,6 +76,7 @@ impl Body for Sent {
                 Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
                 frame => Poll::Ready(frame),
             },
+            Self::Recorded(body) => Pin::new(body).poll_frame(cx),
             Self::Rewritten(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
         }
     }
@@ -80,6 +84,7 @@ impl Body for Sent {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Streamed(body) => body.is_end_stream(),
+            Self::Recorded(body) => body.is_end_stream(),
             Self::Rewritten(bytes) => bytes.is_none(),
         }
     }
@@ -87,6 +92,7 @@ impl Body for Sent {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Streamed(body) => body.size_hint(),
+            Self::Recorded(body) => body.size_hint(),
             Self::Rewritten(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
         }
     }

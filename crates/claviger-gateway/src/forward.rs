@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use claviger_core::catalogue::{Auth, Origin};
+use claviger_core::catalogue::{Auth, Origin, Probe};
 use claviger_core::path::parameters;
 use claviger_core::{KeySecret, Provider};
 use data_encoding::BASE64;
@@ -72,6 +72,7 @@ pub(crate) struct Unwritable;
 pub(crate) struct Destination<'route, 'request> {
     route: &'route Route,
     origin: &'route Origin,
+    auth: &'route Auth,
     path: &'request str,
     query: Option<&'request str>,
 }
@@ -80,12 +81,29 @@ impl<'route, 'request> Destination<'route, 'request> {
     /// Resolves what comes after the provider in a gateway path.
     pub(crate) fn new(route: &'route Route, path: &'request str, query: Option<&'request str>) -> Self {
         let (origin, path) = route.provider.route(path);
-        Self { route, origin, path, query }
+        Self { route, origin, auth: route.provider.auth_at(origin), path, query }
+    }
+
+    /// Where a probe of the catalogue's goes.
+    pub(crate) fn of_probe(
+        route: &'route Route,
+        probe: &'route Probe,
+        path: &'request str,
+        query: Option<&'request str>,
+    ) -> Result<Self, Unwritable> {
+        let origin = route.provider.origins.iter().find(|origin| origin.alias == probe.origin).ok_or(Unwritable)?;
+        let auth = probe.auth.as_ref().unwrap_or_else(|| route.provider.auth_at(origin));
+        Ok(Self { route, origin, auth, path, query })
     }
 
     /// How this destination wants its key.
     pub(crate) fn auth(&self) -> &'route Auth {
-        self.route.provider.auth_at(self.origin)
+        self.auth
+    }
+
+    /// The provider.
+    pub(crate) fn provider(&self) -> &'route Provider {
+        &self.route.provider
     }
 
     /// The path, without an alias.
@@ -200,7 +218,7 @@ fn is_never_forwarded(name: &HeaderName) -> bool {
 
 /// Whether text holds the caller's token. A token is long, so that most texts are told by their length.
 pub(crate) fn holds(text: &[u8], token: &[u8]) -> bool {
-    text.len() >= token.len() && memmem::find(text, token).is_some()
+    !token.is_empty() && text.len() >= token.len() && memmem::find(text, token).is_some()
 }
 
 /// Removes the headers that are between two neighbours only, also those that `Connection` names.

@@ -1,24 +1,33 @@
 //! The gateway: relays a request to its provider with a leased key.
 //!
-//! `authenticate → lease → send → first byte back → the lease ends → stream through`. Bodies are never collected, but for
-//! providers that want their key inside a JSON body.
+//! `authenticate → lease → send → first byte back → the lease ends → stream through`. An answer that is about the key is
+//! not passed on while another key may do better. Bodies are never collected, but for providers that want their key inside
+//! a JSON body; a request's body is recorded on its way where it may have to be sent again.
 
 mod address;
 mod answer;
 mod body;
+mod breaker;
 mod connections;
+mod courier;
 mod credential;
+mod encoding;
 mod forward;
 mod front;
 mod metrics;
+mod peek;
+mod probe;
 mod relay;
 mod relayed;
+mod replay;
 mod upgrade;
 mod upstream;
 
 pub use body::{BoxError, Reply};
+pub use courier::GatewayCourier;
 pub use front::{ControlPlane, Front, FrontError, Listeners};
 pub use metrics::GatewayMetrics;
+pub use probe::GatewayProber;
 pub use relay::{Gateway, GatewaySettings};
 pub use relayed::Relayed;
 pub use upstream::TlsError;

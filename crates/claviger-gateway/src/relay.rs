@@ -6,30 +6,37 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_app::App;
-use claviger_app::keyring::{Lease, LeaseError, Outcome};
+use claviger_app::keyring::{Lease, LeaseError, Outcome, Tried, Wanted};
 use claviger_core::catalogue::Auth;
+use claviger_core::health::{Answer, Class, Verdict, judge};
 use claviger_core::{KeySecret, ProviderId, WorkspaceId, path};
 use data_encoding::HEXLOWER;
 use foldhash::fast::RandomState;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::HeaderValue;
 use hyper::http::{request, response};
-use hyper::{HeaderMap, Method, Request, Response};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::address::Address;
-use crate::answer::{self, REQUEST_ID, Refusal};
+use crate::answer::{self, REQUEST_ID, Receipt, Refusal};
 use crate::body::{Reply, Sent};
+use crate::breaker::{Breaker, Deed};
 use crate::connections::Held;
 use crate::credential;
 use crate::forward::{self, Destination, Route};
 use crate::metrics::GatewayMetrics;
+use crate::peek::{self, Opened, View};
 use crate::relayed::Relayed;
+use crate::replay::{Budget, Lost, Recording};
 use crate::upgrade::{self, Upgrade};
-use crate::upstream::{self, SendError, Upstreams};
+use crate::upstream::{SendError, Upstreams};
 
 const WORKSPACE: &str = "x-claviger-workspace";
+/// How long after its first attempt a request may be tried with another key.
+const TRY_WITHIN: Duration = Duration::from_secs(30);
 
 /// How long things may take, and how large they may be.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +49,10 @@ pub struct GatewaySettings {
     pub idle_timeout: Duration,
     /// The largest request body, in bytes, that is ever held in memory.
     pub replay_limit: usize,
+    /// How many bytes of request bodies are held in memory at most, of all requests.
+    pub replay_budget: usize,
+    /// How often a request is tried again that met the provider's trouble.
+    pub retry_overloaded: u32,
 }
 
 /// What all workers share.
@@ -52,19 +63,45 @@ pub struct Gateway {
     /// How many origins the providers have together.
     pub(crate) origins: usize,
     pub(crate) settings: GatewaySettings,
+    budget: Arc<Budget>,
+    /// By the numbers of the origins.
+    breakers: Vec<Breaker>,
     /// Upgraded connections.
     pub(crate) tunnels: TaskTracker,
     /// What is counted.
     pub metrics: Arc<GatewayMetrics>,
 }
 
-/// A request that is ready to be sent, with the lease of the key that it carries.
-struct Prepared<'a> {
-    address: &'a upstream::Address,
-    auth: &'a Auth,
-    request: Request<Sent>,
-    lease: Lease,
+/// A request that was let in, with what every attempt needs of it.
+struct Asked<'a> {
+    destination: Destination<'a, 'a>,
+    token: &'a [u8],
+    workspace: WorkspaceId,
+    method: Method,
+    headers: HeaderMap,
+    body: CallerBody,
     upgrade: Option<Upgrade>,
+}
+
+/// The caller's body.
+enum CallerBody {
+    /// There is none.
+    Empty,
+    /// As it comes; goes with the first attempt.
+    Streamed(Option<Incoming>),
+    /// Recorded on its way, for further attempts.
+    Recorded(Recording),
+    /// Collected, because the key goes into it.
+    Whole(Bytes),
+}
+
+/// A provider's answer, looked into as far as that is needed.
+struct Provided {
+    head: response::Parts,
+    body: Opened,
+    held: Held,
+    receipt: Receipt,
+    lost: Option<Lost>,
 }
 
 impl Gateway {
@@ -77,7 +114,10 @@ impl Gateway {
             routes.insert(provider.id.clone(), route);
             origins += provider.origins.len();
         }
-        Ok(Self { app, routes, origins, settings, tunnels: TaskTracker::new(), metrics: Arc::default() })
+        let budget = Budget::new(settings.replay_budget);
+        let breakers = (0..origins).map(|_| Breaker::default()).collect();
+        let (tunnels, metrics) = (TaskTracker::new(), Arc::default());
+        Ok(Self { app, routes, origins, settings, budget, breakers, tunnels, metrics })
     }
 
     /// Answers one request.
@@ -98,36 +138,19 @@ impl Gateway {
         response
     }
 
+    /// Lets a request in, and finds an answer for it.
     async fn relay(
         &self,
         upstreams: &Upstreams,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
         request_id: &HeaderValue,
     ) -> Result<Response<Reply>, Refusal> {
-        let Prepared { address, auth, request, lease, upgrade } = self.prepare(request).await?;
-        let sending = async {
-            match &upgrade {
-                None => upstreams.send(address, request).await,
-                Some(_) => Box::pin(upstreams.send_upgrade(address, request)).await,
-            }
-        };
-        match tokio::time::timeout(self.settings.response_timeout, sending).await {
-            Ok(Ok(answered)) => Ok(self.answer(answered, auth, lease, upgrade, request_id)),
-            Ok(Err(SendError::Unreachable)) => Ok(self.failed(&Refusal::Unreachable, lease, request_id)),
-            Ok(Err(SendError::BrokenOff)) => Ok(self.failed(&Refusal::BrokenOff, lease, request_id)),
-            Err(_) => Ok(self.failed(&Refusal::NoAnswer, lease, request_id)),
-        }
-    }
-
-    /// Authenticates, leases, and makes the caller's request the provider's. When this returns, the key is in the
-    /// request alone.
-    async fn prepare(&self, mut request: Request<Incoming>) -> Result<Prepared<'_>, Refusal> {
         // TRACE has a provider's server send the request back, with the key in it; CONNECT is for proxies.
         if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
             return Err(Refusal::Method);
         }
         let upgrade = upgrade::wanted(&mut request);
-        let (request::Parts { method, uri, mut headers, .. }, body) = request.into_parts();
+        let (request::Parts { method, uri, headers, .. }, body) = request.into_parts();
         let address = Address::read(&uri).ok_or_else(|| Refusal::UnknownProvider(String::new()))?;
         let route = self.routes.get(address.provider);
         let provider = route.map(|route| &*route.provider);
@@ -140,26 +163,97 @@ impl Gateway {
         if address.holds(&token) {
             return Err(Refusal::TokenInPath);
         }
-        let (secret, lease) = self.lease(&workspace, &route.provider.id).await?;
-        let target = destination.target(&token, &secret)?;
-        destination.headers(&mut headers, &token, &secret)?;
-        if let Some(upgrade) = &upgrade {
-            upgrade.put_headers(&mut headers);
-        }
-        let mut request = Request::new(self.body(destination.auth(), body, &mut headers, &secret).await?);
-        *request.method_mut() = method;
-        *request.uri_mut() = target.into();
-        *request.headers_mut() = headers;
-        Ok(Prepared { address: destination.address()?, auth: destination.auth(), request, lease, upgrade })
+        let body = self.body(destination.auth(), body).await?;
+        let asked = Asked { destination, token: &token, workspace, method, headers, body, upgrade };
+        self.answer(upstreams, asked, request_id).await
     }
 
-    async fn lease(&self, workspace: &WorkspaceId, provider: &ProviderId) -> Result<(KeySecret, Lease), Refusal> {
-        let leased = self.app.keyring.lease(workspace, provider).await;
+    /// Tries keys until one has an answer that is not about the key: each at most once, and as many as the pool has. This
+    /// is the only loop of attempts there is. What the provider answered last is passed on where all fail.
+    async fn answer(
+        &self,
+        upstreams: &Upstreams,
+        mut asked: Asked<'_>,
+        request_id: &HeaderValue,
+    ) -> Result<Response<Reply>, Refusal> {
+        let address = asked.destination.address()?;
+        let breaker = &self.breakers[address.number];
+        let until = Instant::now() + TRY_WITHIN;
+        let (mut tried, mut attempts, mut overloads) = (Tried::default(), 0, 0);
+        let mut last: Option<Provided> = None;
+        loop {
+            let leased = match breaker.admit() {
+                Ok(()) => self.lease(&asked, &tried).await,
+                Err(wait) => Err(Refusal::Unavailable(wait)),
+            };
+            let (secret, lease) = match leased {
+                Ok(leased) => leased,
+                Err(refusal) => {
+                    return last.map_or(Err(refusal), |provided| Ok(self.pass_on(provided, &mut asked, attempts)));
+                }
+            };
+            attempts += 1;
+            let request = asked.request(&secret, &lease, self)?;
+            // In the request alone from here on.
+            drop(secret);
+            let sending = async {
+                match &asked.upgrade {
+                    None => upstreams.send(address, request).await,
+                    Some(_) => Box::pin(upstreams.send_upgrade(address, request)).await,
+                }
+            };
+            let refusal = match tokio::time::timeout(self.settings.response_timeout, sending).await {
+                Ok(Ok(answered)) => {
+                    let (mut provided, verdict) = self.look_into(answered, &lease, until).await;
+                    breaker.note(if verdict.class == Class::Overloaded { Deed::Overloaded } else { Deed::Answered });
+                    tracing::debug!(
+                        request_id = shown(request_id),
+                        key = %lease.key_id(),
+                        status = verdict.status,
+                        class = verdict.class.as_str(),
+                        "answered"
+                    );
+                    let again = verdict.class.is_about_the_key()
+                        || (verdict.class == Class::Overloaded && overloads < self.settings.retry_overloaded);
+                    if again && lease.has_others() && Instant::now() < until {
+                        provided.lost = asked.body.lost();
+                        if provided.lost.is_none() {
+                            overloads += u32::from(verdict.class == Class::Overloaded);
+                            lease.note(&mut tried);
+                            lease.end(Outcome::Answered(verdict));
+                            last.replace(provided).map(Provided::let_go);
+                            continue;
+                        }
+                    }
+                    lease.end(Outcome::Answered(verdict));
+                    last.map(Provided::let_go);
+                    return Ok(self.pass_on(provided, &mut asked, attempts));
+                }
+                Ok(Err(SendError::Unreachable)) => {
+                    breaker.note(Deed::Unreachable);
+                    Refusal::Unreachable
+                }
+                Ok(Err(SendError::BrokenOff)) => Refusal::BrokenOff,
+                Err(_) => Refusal::NoAnswer,
+            };
+            return Ok(self.failed(&refusal, lease, attempts, request_id));
+        }
+    }
+
+    async fn lease(&self, asked: &Asked<'_>, tried: &Tried) -> Result<(KeySecret, Lease), Refusal> {
+        let provider = asked.destination.provider();
+        let wanted = Wanted {
+            workspace: &asked.workspace,
+            provider: &provider.id,
+            model: provider.rate.model_of(asked.destination.path()),
+        };
+        let leased = self.app.keyring.lease_beyond(wanted, tried).await;
         leased.map_err(|error| {
             if let LeaseError::Store(error) = &error {
+                let (provider, workspace) = (&provider.id, &asked.workspace);
                 tracing::error!(%provider, %workspace, error = error as &dyn std::error::Error, "no lease");
             }
-            Refusal::Lease(provider.clone(), error)
+            Refusal::Lease(provider.id.clone(), error)
         })
     }
 
@@ -175,22 +269,16 @@ impl Gateway {
         Ok(principal.permit_gateway(named.as_ref())?)
     }
 
-    async fn body(
-        &self,
-        auth: &Auth,
-        body: Incoming,
-        headers: &mut HeaderMap,
-        secret: &KeySecret,
-    ) -> Result<Sent, Refusal> {
+    async fn body(&self, auth: &Auth, body: Incoming) -> Result<CallerBody, Refusal> {
         match auth {
-            Auth::Bearer | Auth::Header { .. } | Auth::Query { .. } | Auth::Basic { .. } => Ok(Sent::Streamed(body)),
-            Auth::Body { field } => {
-                // Boxed: few providers want this, and every request would carry its state.
-                let body = Box::pin(self.collect(body)).await?;
-                let body = forward::body_with_key(&body, field, secret).ok_or(Refusal::NoJsonBody)?;
-                forward::set_length(headers, body.len());
-                Ok(Sent::Rewritten(Some(body)))
+            Auth::Bearer | Auth::Header { .. } | Auth::Query { .. } | Auth::Basic { .. } if body.is_end_stream() => {
+                Ok(CallerBody::Empty)
             }
+            Auth::Bearer | Auth::Header { .. } | Auth::Query { .. } | Auth::Basic { .. } => {
+                Ok(CallerBody::Streamed(Some(body)))
+            }
+            // Boxed: few providers want this, and every request would carry its state.
+            Auth::Body { .. } => Ok(CallerBody::Whole(Box::pin(self.collect(body)).await?)),
         }
     }
 
@@ -203,23 +291,51 @@ impl Gateway {
         }
     }
 
-    fn answer(
+    /// Judges an answer by its status and headers; errors, and what streams begin with, by their bodies too.
+    async fn look_into(
         &self,
-        (mut response, held): (Response<Incoming>, Held),
-        auth: &Auth,
-        lease: Lease,
-        upgrade: Option<Upgrade>,
-        request_id: &HeaderValue,
-    ) -> Response<Reply> {
-        tracing::debug!(request_id = shown(request_id), key = %lease.key_id(), status = response.status().as_u16(), "answered");
+        (response, held): (Response<Incoming>, Held),
+        lease: &Lease,
+        until: Instant,
+    ) -> (Provided, Verdict) {
+        let (head, body) = response.into_parts();
+        let (provider, headers) = (lease.provider(), View(&head.headers));
+        lease.learn_domain(&headers);
+        let mut body = Opened::new(body);
+        let status = head.status.as_u16();
+        let judged = |body: &[u8]| judge(provider, &Answer { status, headers: &headers, body }, lease.now());
+        // Both readings are boxed: hardly any answer needs one, and every request would carry their state.
+        let verdict = if status >= 400 {
+            Box::pin(body.read_error()).await;
+            judged(&peek::decoded(&head.headers, &body.begun))
+        } else if head.status == StatusCode::OK && peek::is_event_stream(&head.headers) {
+            let reading = body.read_event(provider, &head.headers, until, || lease.now());
+            Box::pin(reading).await.unwrap_or_else(|| judged(&[]))
+        } else if provider.rate.limits().is_empty() {
+            Verdict { class: Class::Ok, status, wait: None }
+        } else {
+            judged(&[])
+        };
+        let receipt = Receipt::of(lease);
+        (Provided { head, body, held, receipt, lost: None }, verdict)
+    }
+
+    /// Makes a provider's answer the caller's.
+    fn pass_on(&self, provided: Provided, asked: &mut Asked<'_>, attempts: u32) -> Response<Reply> {
+        let Provided { head, body, held, receipt, lost } = provided;
+        let mut response = Response::from_parts(head, body);
+        let upgrade = asked.upgrade.take();
         let upgraded = upgrade.and_then(|upgrade| upgrade.accept(&mut response, &self.tunnels));
         let (response::Parts { status, mut headers, .. }, body) = response.into_parts();
-        forward::answer_headers(&mut headers, auth);
+        forward::answer_headers(&mut headers, asked.destination.auth());
         if let Some(accepted) = &upgraded {
             accepted.put_headers(&mut headers);
         }
-        answer::put_receipt(&mut headers, &lease);
-        lease.end(Outcome::Answered(status.as_u16()));
+        receipt.put(&mut headers, attempts);
+        if let Some(lost) = lost {
+            tracing::info!(why = lost.as_str(), "a request that could do better with another key cannot be sent again");
+            answer::put_lost(&mut headers, lost);
+        }
         let body = match upgraded {
             Some(_) => Reply::Full(None),
             None => Reply::Relayed(Relayed::new(body, held, self.settings.idle_timeout)),
@@ -230,13 +346,70 @@ impl Gateway {
         response
     }
 
-    fn failed(&self, refusal: &Refusal, lease: Lease, request_id: &HeaderValue) -> Response<Reply> {
+    fn failed(&self, refusal: &Refusal, lease: Lease, attempts: u32, request_id: &HeaderValue) -> Response<Reply> {
         self.metrics.refused(refusal.code());
         tracing::warn!(request_id = shown(request_id), key = %lease.key_id(), code = refusal.code(), "the provider did not answer");
         let mut response = refusal.response();
-        answer::put_receipt(response.headers_mut(), &lease);
+        Receipt::of(&lease).put(response.headers_mut(), attempts);
         lease.end(Outcome::Failed);
         response
+    }
+}
+
+impl Asked<'_> {
+    /// The caller's request as the provider gets it in this attempt.
+    fn request(&mut self, secret: &KeySecret, lease: &Lease, gateway: &Gateway) -> Result<Request<Sent>, Refusal> {
+        let target = self.destination.target(self.token, secret)?;
+        // Kept for another attempt only where there can be one.
+        let mut headers = if lease.has_others() { self.headers.clone() } else { std::mem::take(&mut self.headers) };
+        self.destination.headers(&mut headers, self.token, secret)?;
+        if let Some(upgrade) = &self.upgrade {
+            upgrade.put_headers(&mut headers);
+        }
+        if let CallerBody::Streamed(body) = &mut self.body
+            && lease.has_others()
+            && let Some(body) = body.take()
+        {
+            self.body = CallerBody::Recorded(Recording::new(body, gateway.settings.replay_limit, &gateway.budget));
+        }
+        let body = match &mut self.body {
+            CallerBody::Empty => Sent::Rewritten(None),
+            CallerBody::Streamed(body) => body.take().map_or(Sent::Rewritten(None), Sent::Streamed),
+            CallerBody::Recorded(recording) => Sent::Recorded(recording.play()),
+            CallerBody::Whole(body) => {
+                let Auth::Body { field } = self.destination.auth() else {
+                    return Err(Refusal::NoJsonBody);
+                };
+                let body = forward::body_with_key(body, field, secret).ok_or(Refusal::NoJsonBody)?;
+                forward::set_length(&mut headers, body.len());
+                Sent::Rewritten(Some(body))
+            }
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = target.into();
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+impl Provided {
+    /// It is nobody's: another key had a better answer. Its connection is good for another request.
+    fn let_go(self) {
+        if self.body.has_ended() {
+            self.held.give_back();
+        }
+    }
+}
+
+impl CallerBody {
+    /// Why it cannot be sent again, if it cannot.
+    fn lost(&self) -> Option<Lost> {
+        match self {
+            Self::Empty | Self::Whole(_) => None,
+            Self::Streamed(_) => Some(Lost::TooLarge),
+            Self::Recorded(recording) => recording.lost(),
+        }
     }
 }
 

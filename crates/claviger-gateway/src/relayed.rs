@@ -10,6 +10,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::body::BoxError;
 use crate::connections::Held;
+use crate::peek::{Next, Opened};
 
 /// How much is gathered before it is passed on at the latest, in bytes.
 const GATHER_AT_MOST: usize = 16 * 1024;
@@ -62,11 +63,17 @@ enum After {
 pub(crate) struct Idle(Duration);
 
 impl Relayed {
-    pub(crate) fn new(body: Incoming, held: Held, idle_timeout: Duration) -> Self {
+    /// Of a body whose beginning may have been looked into.
+    pub(crate) fn new(body: Opened, held: Held, idle_timeout: Duration) -> Self {
+        let after = match body.next {
+            Next::Rest => After::Open,
+            Next::Last(last) => After::Last(last),
+            Next::End => After::End,
+        };
         Self {
-            body,
+            body: body.rest,
             held: Some(held),
-            gathered: Gathered::default(),
+            gathered: Gathered { pieces: body.begun, asked: 0, after },
             idle_timeout,
             last_frame: Instant::now(),
             alarm: None,

@@ -40,7 +40,7 @@ impl Upgrade {
     }
 
     /// Where the provider consents, joins both connections once the answer has gone out.
-    pub(crate) fn accept(self, response: &mut Response<Incoming>, tunnels: &TaskTracker) -> Option<Accepted> {
+    pub(crate) fn accept<B>(self, response: &mut Response<B>, tunnels: &TaskTracker) -> Option<Accepted> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return None;
         }

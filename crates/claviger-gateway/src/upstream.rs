@@ -148,7 +148,24 @@ impl Upstreams {
         Ok((response, Held::Alone(sender)))
     }
 
+    /// Once more where it fails, unless the time is over: nothing was sent yet.
     async fn connect(&self, connector: &Connector, address: &Address) -> Result<Io, SendError> {
+        let connecting = async {
+            match self.connect_once(connector, address).await {
+                Ok(io) => Ok(io),
+                Err(SendError::Unreachable | SendError::BrokenOff) => self.connect_once(connector, address).await,
+            }
+        };
+        match tokio::time::timeout(self.connect_timeout, connecting).await {
+            Ok(connected) => connected,
+            Err(_) => {
+                tracing::info!(provider = %address.authority, "no connection in time");
+                Err(SendError::Unreachable)
+            }
+        }
+    }
+
+    async fn connect_once(&self, connector: &Connector, address: &Address) -> Result<Io, SendError> {
         let mut parts = Parts::default();
         parts.scheme = Some(address.scheme.clone());
         parts.authority = Some(address.authority.clone());
@@ -159,17 +176,10 @@ impl Upstreams {
             poll_fn(|cx| connector.poll_ready(cx)).await?;
             connector.call(uri).await
         };
-        match tokio::time::timeout(self.connect_timeout, connecting).await {
-            Ok(Ok(io)) => Ok(io),
-            Ok(Err(error)) => {
-                tracing::info!(provider = %address.authority, %error, "no connection");
-                Err(SendError::Unreachable)
-            }
-            Err(_) => {
-                tracing::info!(provider = %address.authority, "no connection in time");
-                Err(SendError::Unreachable)
-            }
-        }
+        connecting.await.map_err(|error| {
+            tracing::info!(provider = %address.authority, %error, "no connection");
+            SendError::Unreachable
+        })
     }
 
     async fn open_http1(&self, io: Io) -> Result<http1::SendRequest<Sent>, SendError> {

@@ -16,6 +16,7 @@ pub(crate) enum Kind {
     Canary = 1,
     DataKey = 2,
     ProviderKey = 3,
+    WebhookSecret = 4,
 }
 
 /// Sealed bytes that do not open. Which of the reasons it was tells an attacker nothing: all of them can be seen from

@@ -7,7 +7,7 @@
 //! | offset | length | what |
 //! |---|---|---|
 //! | 0 | 1 | format version, 1 |
-//! | 1 | 1 | kind: 1 canary, 2 data key, 3 provider key |
+//! | 1 | 1 | kind: 1 canary, 2 data key, 3 provider key, 4 webhook's secret |
 //! | 2 | 8 | id of the master key under which the chain began: the first bytes of a hash of that key |
 //! | 10 | 4 | generation of the owner's data key, big endian; 0 in a canary |
 //! | 14 | 12 | nonce, random |
@@ -15,10 +15,11 @@
 //! | 26 + n | 16 | authentication tag |
 //!
 //! Authenticated beside the ciphertext: the first 14 bytes, then the place, each part of it with its length as 4 bytes,
-//! big endian: owner's kind, owner's id, and for a provider key also provider's id and key's id. A row that is copied to
-//! another owner, provider or key does not open.
+//! big endian: owner's kind, owner's id, and for a provider key also provider's id and key's id, for a webhook's secret
+//! the word `webhook` and the webhook's id. A row that is copied to another owner, provider, key or webhook does not open.
 //!
-//! The master key seals a canary and one data key for each owner; an owner's data key seals that owner's provider keys.
+//! The master key seals a canary and one data key for each owner; an owner's data key seals that owner's provider keys
+//! and its webhooks' secrets.
 //! A fingerprint is HMAC-SHA256 of provider's id, a zero byte, and the secret, under a key derived from the data key by
 //! HKDF-SHA256.
 //!
@@ -40,11 +41,13 @@ mod frame;
 mod master;
 mod owner;
 mod token;
+mod webhook;
 
 pub use frame::{OpenError, SealError};
 pub use master::{InvalidMasterKey, MasterKey, MasterKeyId};
-pub use owner::{DataKey, Fingerprint, KeyPlace};
+pub use owner::{DataKey, Fingerprint, KeyPlace, WebhookPlace};
 pub use token::{MalformedToken, NewToken, PresentedToken, TokenHash};
+pub use webhook::WebhookSecret;
 
 /// Fills `bytes` from the operating system's source of randomness.
 pub fn fill_random(bytes: &mut [u8]) -> Result<(), SealError> {

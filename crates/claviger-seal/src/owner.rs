@@ -4,10 +4,12 @@ use std::fmt;
 
 use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::{hkdf, hmac};
-use claviger_core::{KeyId, KeySecret, Owner, ProviderId};
+use claviger_core::{KeyId, KeySecret, Owner, ProviderId, WebhookId};
+use zeroize::Zeroizing;
 
 use crate::frame::{self, Header, KEY_LENGTH, Kind, OpenError, SealError};
 use crate::master::MasterKeyId;
+use crate::webhook::WebhookSecret;
 
 /// Where a sealed provider key belongs, beside its owner.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,13 @@ pub struct KeyPlace<'a> {
     pub provider: &'a ProviderId,
     /// The key's id.
     pub key: &'a KeyId,
+}
+
+/// Where a sealed webhook's secret belongs, beside its owner.
+#[derive(Clone, Copy, Debug)]
+pub struct WebhookPlace<'a> {
+    /// The webhook's id.
+    pub webhook: &'a WebhookId,
 }
 
 /// Tells equal secrets of one pool from different ones; says nothing to who has not the owner's data key.
@@ -36,7 +45,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// The key that seals one owner's provider keys. Opened from its sealed form by the master key.
+/// The key that seals one owner's provider keys and webhooks' secrets. Opened from its sealed form by the master key.
 pub struct DataKey {
     owner: Owner,
     master: MasterKeyId,
@@ -55,18 +64,37 @@ impl DataKey {
 
     /// Seals a provider key for its place.
     pub fn seal(&self, place: KeyPlace<'_>, secret: &KeySecret) -> Result<Vec<u8>, SealError> {
-        let header = Header { kind: Kind::ProviderKey, master: self.master, generation: self.generation };
-        frame::seal(&self.cipher, header, &self.place(place), secret.expose_to_provider())
+        self.seal_at(Kind::ProviderKey, &self.place(place), secret.expose_to_provider())
     }
 
     /// Opens a provider key at its place.
     pub fn open(&self, place: KeyPlace<'_>, sealed: &[u8]) -> Result<KeySecret, OpenError> {
-        let header = Header::read(sealed, Kind::ProviderKey)?;
+        let opened = self.open_at(Kind::ProviderKey, &self.place(place), sealed)?;
+        KeySecret::from_opened(opened).ok_or(OpenError::Damaged)
+    }
+
+    /// Seals a webhook's secret for its place.
+    pub fn seal_webhook(&self, place: WebhookPlace<'_>, secret: &WebhookSecret) -> Result<Vec<u8>, SealError> {
+        self.seal_at(Kind::WebhookSecret, &self.webhook_place(place), secret.bytes())
+    }
+
+    /// Opens a webhook's secret at its place.
+    pub fn open_webhook(&self, place: WebhookPlace<'_>, sealed: &[u8]) -> Result<WebhookSecret, OpenError> {
+        let opened = self.open_at(Kind::WebhookSecret, &self.webhook_place(place), sealed)?;
+        WebhookSecret::from_opened(opened).ok_or(OpenError::Damaged)
+    }
+
+    fn seal_at(&self, kind: Kind, place: &[&str], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        let header = Header { kind, master: self.master, generation: self.generation };
+        frame::seal(&self.cipher, header, place, plain)
+    }
+
+    fn open_at(&self, kind: Kind, place: &[&str], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        let header = Header::read(sealed, kind)?;
         if header.generation != self.generation {
             return Err(OpenError::OtherKey);
         }
-        let opened = frame::open(&self.cipher, header, &self.place(place), sealed)?;
-        KeySecret::from_opened(opened).ok_or(OpenError::Damaged)
+        frame::open(&self.cipher, header, place, sealed)
     }
 
     /// The fingerprint of a secret for a provider.
@@ -84,6 +112,10 @@ impl DataKey {
     fn place<'a>(&'a self, place: KeyPlace<'a>) -> [&'a str; 4] {
         [self.owner.kind().as_str(), self.owner.id(), place.provider.as_str(), place.key.as_str()]
     }
+
+    fn webhook_place<'a>(&'a self, place: WebhookPlace<'a>) -> [&'a str; 4] {
+        [self.owner.kind().as_str(), self.owner.id(), "webhook", place.webhook.as_str()]
+    }
 }
 
 impl fmt::Debug for DataKey {
@@ -95,7 +127,6 @@ impl fmt::Debug for DataKey {
 #[cfg(test)]
 mod tests {
     use claviger_core::Timestamp;
-    use zeroize::Zeroizing;
 
     use super::*;
     use crate::MasterKey;
@@ -132,6 +163,29 @@ mod tests {
         assert_eq!(other_owner.open(place, &sealed).unwrap_err(), OpenError::Refused);
         let (next, _) = master.new_data_key(&workspace("a"), 2).unwrap();
         assert_eq!(next.open(place, &sealed).unwrap_err(), OpenError::OtherKey);
+    }
+
+    #[test]
+    fn a_webhooks_secret_opens_at_its_place_and_at_no_other() {
+        let master = master();
+        let (here, _) = master.new_data_key(&workspace("a"), 1).unwrap();
+        let [one, two] = [1, 2].map(|number| WebhookId::new(Timestamp::from_millis(0), [number; 10]));
+        let secret = WebhookSecret::generate().unwrap();
+        let place = WebhookPlace { webhook: &one };
+        let sealed = here.seal_webhook(place, &secret).unwrap();
+        assert_eq!(here.open_webhook(place, &sealed).unwrap().bytes(), secret.bytes());
+        let elsewhere = here.open_webhook(WebhookPlace { webhook: &two }, &sealed);
+        assert_eq!(elsewhere.unwrap_err(), OpenError::Refused);
+        let (other_owner, _) = master.new_data_key(&workspace("b"), 1).unwrap();
+        assert_eq!(other_owner.open_webhook(place, &sealed).unwrap_err(), OpenError::Refused);
+        let (next, _) = master.new_data_key(&workspace("a"), 2).unwrap();
+        assert_eq!(next.open_webhook(place, &sealed).unwrap_err(), OpenError::OtherKey);
+        let (provider, key) = ("webhook".parse().unwrap(), key_id(1));
+        let as_a_key = here.open(KeyPlace { provider: &provider, key: &key }, &sealed);
+        assert_eq!(as_a_key.unwrap_err(), OpenError::Kind);
+        for length in 0..sealed.len() {
+            assert!(here.open_webhook(place, &sealed[..length]).is_err(), "cut to {length}");
+        }
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_app::access::{ManageKeys, ManageOrganizations, ManageWorkspaces, Permit, Principal};
-use claviger_app::keyring::{PlatformKey, Rotation};
+use claviger_app::access::{ListKeys, ManageKeys, ManageOrganizations, ManageWorkspaces, Permit, Principal};
+use claviger_app::keyring::{Outcome, PlatformKey, Prober, Rotation};
 use claviger_app::keys::PutKey;
 use claviger_app::organizations::PutOrganization;
 use claviger_app::tokens::{CreateToken, TokenHolder};
+use claviger_app::webhooks::Courier;
 use claviger_app::workspaces::PutWorkspace;
 use claviger_app::{App, Cache, KeyRecord, Parts, StartError, Store};
 use claviger_core::access::TokenRole;
+use claviger_core::health::{Class, Verdict};
 use claviger_core::{Catalogue, KeySecret, OrganizationId, Owner, WorkspaceId};
 use claviger_seal::{MasterKey, TokenHash};
 use claviger_store_sqlite::SqliteStore;
@@ -28,6 +30,10 @@ pub struct TestSettings {
     pub platform_keys: Vec<PlatformKey>,
     /// How pools rotate, and who lends.
     pub rotation: Rotation,
+    /// What sends probes.
+    pub prober: Option<Arc<dyn Prober>>,
+    /// What carries events to webhooks.
+    pub courier: Option<Arc<dyn Courier>>,
     /// How long what is in memory may be used beyond its time.
     pub stale_grace: Duration,
 }
@@ -38,6 +44,8 @@ impl Default for TestSettings {
             catalogue: Catalogue::builtin().expect("the catalogue"),
             platform_keys: Vec::new(),
             rotation: Rotation { coordination: None, random_start: false, platform_fallback: false },
+            prober: None,
+            courier: None,
             stale_grace: Duration::ZERO,
         }
     }
@@ -92,7 +100,7 @@ impl TestApp {
         master: Arc<Zeroizing<String>>,
         settings: TestSettings,
     ) -> Result<Self, StartError> {
-        let TestSettings { catalogue, platform_keys, rotation, stale_grace } = settings;
+        let TestSettings { catalogue, platform_keys, rotation, prober, courier, stale_grace } = settings;
         let store = SqliteStore::open(&folder.path().join("claviger.db")).await.expect("a database");
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = Arc::new(ManualClock::new());
@@ -103,6 +111,8 @@ impl TestApp {
             clock: Arc::clone(&clock) as _,
             platform_keys,
             rotation,
+            prober,
+            courier,
             cache: Cache { entries: 1_000, bytes: 64 << 20, stale_grace },
         };
         let app = Arc::new(App::start(parts).await?);
@@ -146,6 +156,12 @@ impl TestApp {
         self.manage_keys_of(Owner::Workspace(workspace.clone()))
     }
 
+    /// The permission to see a workspace's keys.
+    #[must_use]
+    pub fn list_keys(&self, workspace: &WorkspaceId) -> Permit<ListKeys> {
+        Principal::operator().permit_on(Owner::Workspace(workspace.clone()), None).expect("the operator may")
+    }
+
     /// The permission to manage an owner's keys.
     #[must_use]
     pub fn manage_keys_of(&self, owner: Owner) -> Permit<ManageKeys> {
@@ -160,7 +176,7 @@ impl TestApp {
     /// Adds a key with a random secret to any owner's pool.
     pub async fn key_of(&self, owner: Owner, provider: &str) -> KeyRecord {
         let put = put_key(provider, &random_secret());
-        self.app.keys.add(&self.manage_keys_of(owner), put).await.expect("a key")
+        self.app.keys.add(&self.manage_keys_of(owner), put).await.expect("a key").key
     }
 
     /// Makes a runtime token of a workspace.
@@ -184,5 +200,12 @@ pub fn put_key(provider: &str, secret: &str) -> PutKey {
         provider: provider.parse().expect("a provider id"),
         secret: KeySecret::parse(&Zeroizing::new(secret.to_owned())).expect("a secret"),
         name: None,
+        verify: false,
     }
+}
+
+/// The outcome of an attempt that was answered with this status, where nothing else was looked at.
+#[must_use]
+pub fn answered(status: u16) -> Outcome {
+    Outcome::Answered(Verdict { class: Class::of_status(status), status, wait: None })
 }

@@ -16,7 +16,7 @@ mod flaky_link;
 mod population;
 mod process;
 
-pub use app::{TestApp, TestSettings, put_key};
+pub use app::{TestApp, TestSettings, answered, put_key};
 pub use client::{Answer, Client};
 pub use clock::ManualClock;
 pub use deployment::{Deployment, Ran, Running};

@@ -50,6 +50,8 @@ impl Population {
             clock: Arc::clone(&clock) as _,
             platform_keys: Vec::new(),
             rotation: Rotation { coordination: None, random_start: true, platform_fallback: false },
+            prober: None,
+            courier: None,
             cache: Cache { entries: 1_000, bytes: 64 << 20, stale_grace: Duration::ZERO },
         };
         let app = Arc::new(App::start(parts).await.expect("an app on the database"));

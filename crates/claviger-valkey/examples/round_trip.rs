@@ -2,7 +2,7 @@
 //! redis://127.0.0.1:6379`.
 //!
 //! Both send the same script call over loopback, on one thread, in turns of a thousand, so that what else the machine
-//! does meets both alike.
+//! does meets both alike. Then how long it takes from telling that a key rests until another node passes it over.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut bare = Bare::connect(address)?;
     let hash = bare.load()?;
     let ping = command(&["PING"]);
-    let mut script = vec!["EVALSHA", &hash, "1", "claviger:pool:{bare}", "604800000"];
+    let mut script = vec!["EVALSHA", &hash, "1", "claviger:pool:{bare}", "604800000", "60000", ""];
     script.extend(["1", "2", "3", "4", "5"]);
     let script = command(&script);
 
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let mut turns = Vec::with_capacity(BATCH);
             for _ in 0..BATCH {
                 let begun = Instant::now();
-                let turn = valkey.turn(&pool, &usable).await;
+                let turn = valkey.turn(&pool, &usable, None).await;
                 turns.push((begun.elapsed(), turn.is_some()));
             }
             turns
@@ -56,8 +56,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             times[2].extend(turns.into_iter().map(|(took, _)| took));
         }
     }
-    let [ping, script, turn] = times.map(percentiles);
-    for (name, (p50, p99)) in [("bare PING", ping), ("bare EVALSHA", script), ("turn", turn)] {
+    let other = runtime.block_on(Valkey::connect(&url, settings))?;
+    let mut heard = Vec::with_capacity(BATCH);
+    runtime.block_on(async {
+        for _ in 0..BATCH {
+            let begun = Instant::now();
+            valkey.rest(&pool, Position(5), None, Duration::from_mins(1));
+            while other.turn(&pool, &usable[4..], None).await.is_none_or(|turn| turn.position.is_some()) {}
+            heard.push(begun.elapsed());
+            valkey.healed(&pool, Position(5), None);
+            valkey.told().await;
+        }
+    });
+    let ([ping, script, turn], heard) = (times.map(percentiles), percentiles(heard));
+    let all = [("bare PING", ping), ("bare EVALSHA", script), ("turn", turn), ("rest is heard", heard)];
+    for (name, (p50, p99)) in all {
         println!("{name:<14} p50 {p50:>9.2?}   p99 {p99:>9.2?}");
     }
     println!("turn / bare EVALSHA, p50: {:.2}", turn.0.as_secs_f64() / script.0.as_secs_f64());

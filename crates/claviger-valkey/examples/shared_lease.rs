@@ -12,9 +12,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use claviger_app::keyring::{Outcome, Rotation};
+use claviger_app::keyring::Rotation;
 use claviger_core::{ProviderId, WorkspaceId};
-use claviger_testkit::{TestApp, TestSettings};
+use claviger_testkit::{TestApp, TestSettings, answered};
 use claviger_valkey::{Settings, Valkey};
 
 const ROUNDS: usize = 200;
@@ -31,7 +31,8 @@ fn main() -> Done<()> {
     let address = url.strip_prefix("redis://").ok_or("a URL of the form redis://HOST:PORT")?;
     let mut bare = Bare::connect(address)?;
     let hash = bare.load()?;
-    let script = command(&["EVALSHA", &hash, "1", "claviger:pool:{bare:bench:openai}", "604800000", "1", "2", "3"]);
+    let (pool, kept, trial, model) = ("claviger:pool:{bare:bench:openai}", "604800000", "60000", "");
+    let script = command(&["EVALSHA", &hash, "1", pool, kept, trial, model, "1", "2", "3"]);
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let settings = Settings { budget: Duration::from_secs(1), ..Settings::default() };
@@ -86,7 +87,7 @@ impl Leases {
             let begun = Instant::now();
             let (secret, lease) = self.test.app.keyring.lease(&self.workspace, &self.provider).await.expect("a key");
             std::hint::black_box(secret.expose_to_provider());
-            lease.end(Outcome::Answered(200));
+            lease.end(answered(200));
             times.push(begun.elapsed());
         }
         times

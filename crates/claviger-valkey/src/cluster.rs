@@ -14,7 +14,7 @@ use crate::error::{Away, OpenError};
 use crate::greeting::{hash, judge};
 use crate::link::Link;
 use crate::open::{Target, ask};
-use crate::script;
+use crate::script::{self, Hashes, SOURCES};
 
 /// A pool that has moved is asked for where it is now, and if need be once more.
 const REDIRECTIONS: u32 = 2;
@@ -36,23 +36,25 @@ pub(crate) async fn masters(
     Ok(masters.collect::<HashSet<_>>().len())
 }
 
-/// Connects to all masters, and leaves the script with them. A cluster that lacks one is away as a whole: its pools
+/// Connects to all masters, and leaves the scripts with them. A cluster that lacks one is away as a whole: its pools
 /// move to another soon, and until then no request loses its time on them.
-pub(crate) async fn open(target: &Target, node: &Node, masters: usize) -> Result<(Link, String), OpenError> {
+pub(crate) async fn open(target: &Target, node: &Node, masters: usize) -> Result<(Link, Hashes), OpenError> {
     let judged = |error: RedisError| judge(&error, &target.address, node);
     let mut connection = client(target, node).map_err(judged)?.get_async_connection().await.map_err(judged)?;
-    let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
-    let answers = connection.route_command(script::load(), all).await.map_err(judged)?;
-    let Value::Map(answers) = answers else { return Err(Away::Closed(node.to_string()).into()) };
-    if answers.is_empty() || answers.len() < masters {
-        let text = format!("{} of its {masters} masters cannot be reached", masters.saturating_sub(answers.len()));
-        return Err(Away::Answers { address: node.to_string(), text }.into());
+    let mut hashes = SOURCES.map(|_| String::new());
+    for (source, found) in SOURCES.into_iter().zip(&mut hashes) {
+        let all = RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, None));
+        let answers = connection.route_command(script::load(source), all).await.map_err(judged)?;
+        let Value::Map(answers) = answers else { return Err(Away::Closed(node.to_string()).into()) };
+        if answers.is_empty() || answers.len() < masters {
+            let text = format!("{} of its {masters} masters cannot be reached", masters.saturating_sub(answers.len()));
+            return Err(Away::Answers { address: node.to_string(), text }.into());
+        }
+        for (_, answer) in answers {
+            *found = hash(&answer.extract_error().map_err(judged)?, node)?;
+        }
     }
-    let mut found = String::new();
-    for (_, answer) in answers {
-        found = hash(&answer.extract_error().map_err(judged)?, node)?;
-    }
-    Ok((Link::Cluster(connection), found))
+    Ok((Link::Cluster(connection), Hashes::from(hashes)))
 }
 
 fn client(target: &Target, node: &Node) -> Result<redis::cluster::ClusterClient, RedisError> {

@@ -61,7 +61,7 @@ pub enum ConnectError {
     PasswordWrong(String),
     /// The user lacks a right.
     #[error(
-        "valkey.url: the user may not do what is needed on {0}: ACL SETUSER … ~claviger:* +@connection +evalsha +eval +script|load +hgetall +hset +pexpire, and +cluster|slots in a cluster"
+        "valkey.url: the user may not do what is needed on {0}: ACL SETUSER … ~claviger:* +@connection +evalsha +eval +script|load +time +hmget +hgetall +hset +hdel +pexpire, and +cluster|slots in a cluster"
     )]
     NoRight(String),
     /// The server takes nobody in from other machines.

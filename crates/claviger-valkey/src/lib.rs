@@ -1,10 +1,22 @@
-//! Rotation that several nodes share, held by Valkey or Redis.
+//! Rotation, and keys' rests, that several nodes share, held by Valkey or Redis.
 //!
 //! # What it guarantees
 //!
 //! *Exact order.* The turns of a pool that were had from here are in one order, whichever nodes took them: each goes to
-//! the first usable key after the last turn of any node, as [`turn_after`](claviger_core::pool::turn_after) says. One
-//! script does it in the server, so nothing comes between reading and writing, and it costs one round trip.
+//! the first usable key after the last turn of any node, as [`turn_after`](claviger_core::pool::turn_after) says; keys that
+//! rest are passed over, whichever node learned that they are to. One script does it in the server, so nothing comes
+//! between reading and writing, and it costs one round trip.
+//!
+//! *One trial.* Once a rest is over, one request among all nodes' is told to try the key, and all others pass it over
+//! until its node says what came of it, or a minute has passed. Where the request no longer waited for its turn, the
+//! trial is given back by itself.
+//!
+//! *Nobody's clock.* A rest is told as what is left of it, kept as a time of the server's clock, and answered as what is
+//! left of it again. Nodes' clocks have no part in it.
+//!
+//! *Nothing waits for what is told.* A node tells what it learned of a key over the line of the runtime that learned it,
+//! in order, and no request waits for that. What cannot be told at once, because the server is away or the queue full,
+//! is lost and counted: each node learns of a key by itself then, as it does alone.
 //!
 //! *No request waits.* A turn that is not there within the budget is not had, and the node takes its own. After three
 //! in a row nothing is asked any more, and connecting is tried in the background, after 100 ms and then ever more
@@ -16,6 +28,11 @@
 //! # What it does not guarantee
 //!
 //! - A turn that came too late was taken all the same: its key is passed over once in the common order.
+//! - What is told is heard by other nodes' turns that begin after it arrived. That is some milliseconds as a rule; turns
+//!   that were taken meanwhile have the key.
+//! - A trial ends by whatever is told of its key, whoever tells it; an answer that was long on its way can let a second
+//!   request try.
+//! - Where the server's clock is set back, rests last longer by that, though none longer than a week.
 //! - The place of a pool is only remembered. A server that is restarted without its data, a failover that lost the last
 //!   writes, and a week without a request make a pool begin with its first key, or repeat a few turns.
 //! - The first turn on a runtime is not had, unless [`Valkey::ready`] was waited for there: the connection is made then.
@@ -29,9 +46,19 @@
 //!
 //! # In the database
 //!
-//! A pool is a hash, `claviger:pool:{<kind of owner>:<owner's id>:<provider>}`. Its field `last` is the position that
-//! was served last; `rest:<position>` says until when a key rests, in milliseconds since 1970. It expires after a week
-//! without a turn. Nothing else is kept, and nothing of it is secret. All nodes that share name the same database.
+//! A pool is a hash, `claviger:pool:{<kind of owner>:<owner's id>:<provider>}`, which expires after a week without a
+//! turn or a rest. Its fields:
+//!
+//! - `last`: the position that was served last.
+//! - `rest:<position>`: until when a key rests, in milliseconds since 1970 by the server's clock. It stays when that is
+//!   over, until a request has tried the key.
+//! - `rest:<position>/<model>`: the same for one model; 32 of them a key at most, and those that end soonest make room.
+//!   A position is digits alone, so a model's name, which is a caller's, cannot be taken for anything else, whatever is
+//!   in it. It has 128 bytes at most.
+//! - `trial:<position>` and `trial:<position>/<model>`: until when one request tries the key, and others pass it over.
+//!
+//! What is none of this does no harm, and neither does a time that this program could not have written. Nothing else is
+//! kept, and nothing of it is secret. All nodes that share name the same database.
 //!
 //! # The URL
 //!
@@ -41,10 +68,11 @@
 //! - `cluster=true`: a cluster, found by this node, and by further ones with `node=HOST:PORT`, as often as need be.
 //! - `ca=/path`: a PEM file of certificates that are trusted, instead of the system's roots.
 //!
-//! The user needs `~claviger:* +@connection +evalsha +eval +script|load +hgetall +hset +pexpire`, and in a cluster
-//! `+cluster|slots`.
+//! The user needs `~claviger:* +@connection +evalsha +eval +script|load +time +hmget +hgetall +hset +hdel +pexpire`, and
+//! in a cluster `+cluster|slots`.
 
 mod address;
+mod asked;
 mod cluster;
 mod error;
 mod greeting;
@@ -57,6 +85,7 @@ mod report;
 mod script;
 mod stranger;
 mod tls;
+mod word;
 
 use std::fmt;
 use std::sync::Arc;
@@ -73,12 +102,14 @@ pub use crate::error::ConnectError;
 use crate::error::{Away, OpenError};
 use crate::node::Node;
 use crate::open::Target;
+use crate::script::{News, Question, What};
 use crate::tls::Tls;
+use crate::word::Word;
 
 /// How long things may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
-    /// A turn.
+    /// A turn; and for a word on a key, as long as it is waited for before the next.
     pub budget: Duration,
     /// Connecting, and everything that is asked before the first turn.
     pub patience: Duration,
@@ -120,6 +151,23 @@ impl Valkey {
         line.is_up()
     }
 
+    /// Waits until everything that was told on the runtime that calls has reached the server, or is lost.
+    pub async fn told(&self) {
+        if let Some(line) = self.node.line() {
+            line.told().await;
+        }
+    }
+
+    fn tell(&self, pool: &PoolId, position: Position, model: Option<&str>, what: What) {
+        let news = News { key: script::key(pool), position, model: script::model(model), what };
+        let word = Word::new(news, &self.node.report);
+        // Not every thread works for a runtime, and not every runtime takes turns.
+        let own = self.node.line().filter(|line| line.is_up());
+        if let Some(line) = own.or_else(|| self.node.line_that_is_up()) {
+            line.say(word);
+        }
+    }
+
     /// Closes all connections, and waits for those whose runtime still runs.
     pub async fn close(&self) {
         self.node.stop();
@@ -146,16 +194,35 @@ impl Coordination for Valkey {
         self.ready().await;
     }
 
-    async fn turn(&self, pool: &PoolId, usable: &[Position]) -> Option<SharedTurn> {
+    async fn turn(&self, pool: &PoolId, usable: &[Position], model: Option<&str>) -> Option<SharedTurn> {
         if usable.is_empty() {
             return None;
         }
         let turn = match self.node.line() {
-            Some(line) => line.turn(&self.node, &script::key(pool), usable).await,
+            Some(line) => {
+                let (usable, model) = (usable.to_vec(), script::model(model));
+                line.turn(&self.node, Question { key: script::key(pool), usable, model }).await
+            }
             None => None,
         };
         self.node.report.count(turn.is_some());
         turn
+    }
+
+    fn rest(&self, pool: &PoolId, position: Position, model: Option<&str>, remaining: Duration) {
+        self.tell(pool, position, model, What::Rest(remaining));
+    }
+
+    fn healed(&self, pool: &PoolId, position: Position, model: Option<&str>) {
+        self.tell(pool, position, model, What::Healed);
+    }
+
+    fn trial_over(&self, pool: &PoolId, position: Position, model: Option<&str>) {
+        self.tell(pool, position, model, What::TrialOver);
+    }
+
+    fn forget(&self, pool: &PoolId, position: Position) {
+        self.tell(pool, position, None, What::Forget);
     }
 
     fn counts(&self) -> SharingCounts {

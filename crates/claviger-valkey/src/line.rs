@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use claviger_app::coordination::SharedTurn;
-use claviger_core::pool::Position;
-use redis::{ErrorKind, RedisError, ServerErrorKind};
-use tokio::sync::{Notify, watch};
+use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
+use crate::asked::Asked;
 use crate::error::{Away, OpenError};
 use crate::greeting::words;
 use crate::health::{self, Health};
@@ -18,7 +18,8 @@ use crate::link::Link;
 use crate::node::Node;
 use crate::open::Opened;
 use crate::report::Standing;
-use crate::script;
+use crate::script::{Hashes, News, Question};
+use crate::word::{self, Errand, Word};
 
 /// How long to wait before the second attempt to connect; each further one waits twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -40,17 +41,18 @@ pub(crate) struct Line {
 
 /// A connection that is used.
 #[derive(Debug)]
-struct Live {
+pub(crate) struct Live {
     link: Link,
-    hash: String,
+    hashes: Hashes,
     health: Health,
+    words: mpsc::Sender<Errand>,
     /// Why it is given up.
     verdict: OnceLock<String>,
     over: Notify,
 }
 
-/// Why a turn was missed.
-enum Miss {
+/// Why a turn was missed, or something not told.
+pub(crate) enum Miss {
     Late,
     Error(RedisError),
     Nonsense,
@@ -76,15 +78,43 @@ impl Line {
     }
 
     /// Takes a turn. `None` where the line is down, the answer late, or no answer.
-    pub(crate) async fn turn(&self, node: &Node, key: &str, usable: &[Position]) -> Option<SharedTurn> {
+    pub(crate) async fn turn(&self, node: &Arc<Node>, question: Question) -> Option<SharedTurn> {
         let live = self.live.load_full()?;
+        let question = Arc::new(question);
+        self.had(node, &live, &question.key, Asked::new(&question, &live, node)).await
+    }
+
+    /// Hands over something to tell, and does not wait. It is lost where the line is down, or busy beyond hope.
+    pub(crate) fn say(&self, word: Word) {
+        if let Some(live) = &*self.live.load() {
+            live.say(word);
+        }
+    }
+
+    /// Waits until everything that was said before is told or lost.
+    pub(crate) async fn told(&self) {
+        let Some(live) = self.live.load_full() else { return };
+        let (mark, reached) = oneshot::channel();
+        if live.words.send(Errand::Mark(mark)).await.is_ok() {
+            // An error means that the connection ended, and all that waited is lost.
+            let _ = reached.await;
+        }
+    }
+
+    /// Waits for an answer that is about this pool, for as long as the budget allows, and judges the connection by it.
+    async fn had<T>(
+        &self,
+        node: &Node,
+        live: &Live,
+        key: &str,
+        answer: impl Future<Output = Result<T, Miss>>,
+    ) -> Option<T> {
         let budget = node.target.settings.budget;
-        let taken = tokio::time::timeout(budget, live.take(key, usable)).await.unwrap_or(Err(Miss::Late));
         let part = if node.target.address.cluster { health::part(key) } else { 0 };
-        let miss = match taken {
-            Ok(turn) => {
+        let miss = match tokio::time::timeout(budget, answer).await.unwrap_or(Err(Miss::Late)) {
+            Ok(had) => {
                 live.health.hit(part);
-                return Some(turn);
+                return Some(had);
             }
             Err(miss) => miss,
         };
@@ -137,22 +167,45 @@ impl Line {
 
     /// Serves turns over a connection until it ends.
     async fn serve(&self, node: &Node, opened: Opened) -> End {
-        let Opened { link, driver, hash } = opened;
+        let Opened { link, driver, hashes } = opened;
         let health = Health::new(node.target.settings.budget);
-        let live = Arc::new(Live { link, hash, health, verdict: OnceLock::new(), over: Notify::new() });
+        let (words, errands) = word::queue();
+        let live = Arc::new(Live { link, hashes, health, words, verdict: OnceLock::new(), over: Notify::new() });
         // A task of its own: nothing else is looked at when bytes come.
-        let driver = driver.map(|driver| AbortOnDrop(node.tasks.spawn(driver)));
+        let mut driver = driver.map(|driver| AbortOnDrop(node.tasks.spawn(driver)));
+        let broken = async {
+            match &mut driver {
+                Some(driver) => drop((&mut driver.0).await),
+                None => std::future::pending().await,
+            }
+        };
         self.live.store(Some(Arc::clone(&live)));
         self.tried.send_replace(true);
-        match driver {
-            Some(mut driver) => tokio::select! {
-                _ = &mut driver.0 => {}
-                () = live.over.notified() => {}
-            },
-            None => live.over.notified().await,
+        tokio::select! {
+            () = broken => {}
+            () = live.over.notified() => {}
+            () = self.tell(node, &live, errands) => {}
         }
         self.live.store(None);
         End { age: live.health.age(), served: live.health.served(), verdict: live.verdict.get().cloned() }
+    }
+
+    /// Tells what there is to tell, in order: each waits until the one before is done with. Does not end by itself, for
+    /// the connection keeps its queue open.
+    async fn tell(&self, node: &Node, live: &Live, mut errands: mpsc::Receiver<Errand>) {
+        while let Some(errand) = errands.recv().await {
+            match errand {
+                Errand::Tell(word) => {
+                    if self.had(node, live, &word.news.key, live.tell(&word.news)).await.is_some() {
+                        word.told();
+                    }
+                }
+                Errand::Mark(mark) => {
+                    // Whoever waited for it may have left.
+                    let _ = mark.send(());
+                }
+            }
+        }
     }
 }
 
@@ -166,16 +219,30 @@ struct End {
 }
 
 impl Live {
-    async fn take(&self, key: &str, usable: &[Position]) -> Result<SharedTurn, Miss> {
-        let question = script::question(Some(&self.hash), key, usable);
-        let answer = match self.link.ask(&question).await {
+    pub(crate) async fn take(&self, question: &Question) -> Result<SharedTurn, Miss> {
+        let answer = self.ask(|hashes| question.ask(hashes)).await?;
+        question.answer(&answer).ok_or(Miss::Nonsense)
+    }
+
+    async fn tell(&self, news: &News) -> Result<(), Miss> {
+        self.ask(|hashes| news.tell(hashes)).await.map(drop)
+    }
+
+    async fn ask(&self, command: impl Fn(Option<&Hashes>) -> Cmd) -> Result<Value, Miss> {
+        let answer = match self.link.ask(&command(Some(&self.hashes))).await {
             // The server was restarted behind the connection's back, or somebody threw all scripts away.
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.link.ask(&script::question(None, key, usable)).await
+                self.link.ask(&command(None)).await
             }
             answer => answer,
         };
-        script::answer(&answer.map_err(Miss::Error)?, usable).ok_or(Miss::Nonsense)
+        answer.map_err(Miss::Error)
+    }
+
+    /// Puts something into the queue, if there is room.
+    pub(crate) fn say(&self, word: Word) {
+        // What finds no room comes back, and counts as lost.
+        let _ = self.words.try_send(Errand::Tell(word));
     }
 }
 

@@ -61,6 +61,11 @@ impl Node {
         })
     }
 
+    /// Some line that is up.
+    pub(crate) fn line_that_is_up(&self) -> Option<Arc<Line>> {
+        self.lines.lock().iter().find(|(_, line)| line.is_up()).map(|(_, line)| Arc::clone(line))
+    }
+
     /// The line of this runtime, which is the present one; begun with what came of a first attempt, if there was one.
     pub(crate) fn begin(self: &Arc<Self>, runtime: runtime::Id, first: Option<First>) -> Option<Arc<Line>> {
         let mut lines = self.lines.lock();

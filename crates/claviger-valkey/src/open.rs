@@ -19,7 +19,7 @@ use crate::cluster;
 use crate::error::{Away, ConnectError, OpenError, reason};
 use crate::greeting;
 use crate::link::Link;
-use crate::script;
+use crate::script::{self, Hashes, SOURCES};
 use crate::tls::Tls;
 
 /// Questions that may wait to be written.
@@ -44,8 +44,7 @@ pub(crate) struct Target {
 pub(crate) struct Opened {
     pub(crate) link: Link,
     pub(crate) driver: Option<Driver>,
-    /// The script's hash.
-    pub(crate) hash: String,
+    pub(crate) hashes: Hashes,
 }
 
 impl fmt::Debug for Opened {
@@ -79,28 +78,33 @@ impl Target {
                 cluster::masters(&connection, self, node).await
             });
             let masters = masters.await?;
-            let (link, hash) = cluster::open(self, node, masters).await?;
-            self.try_out(&link, &hash, node).await?;
-            return Ok(Opened { link, driver: None, hash });
+            let (link, hashes) = cluster::open(self, node, masters).await?;
+            self.try_out(&link, &hashes, node).await?;
+            return Ok(Opened { link, driver: None, hashes });
         }
         let prepared = async {
             greeting::greet(&connection, &self.address, node).await?;
-            let hash = greeting::hash(&ask(&connection, &script::load(), &self.address, node).await?, node)?;
-            let link = Link::Server(connection.clone());
-            self.try_out(&link, &hash, node).await?;
-            Ok::<_, OpenError>((link, hash))
+            let mut hashes = SOURCES.map(|_| String::new());
+            for (source, hash) in SOURCES.into_iter().zip(&mut hashes) {
+                *hash = greeting::hash(&ask(&connection, &script::load(source), &self.address, node).await?, node)?;
+            }
+            let (link, hashes) = (Link::Server(connection.clone()), Hashes::from(hashes));
+            self.try_out(&link, &hashes, node).await?;
+            Ok::<_, OpenError>((link, hashes))
         };
-        let (link, hash) = driven(&mut driver, prepared).await?;
-        Ok(Opened { link, driver: Some(driver), hash })
+        let (link, hashes) = driven(&mut driver, prepared).await?;
+        Ok(Opened { link, driver: Some(driver), hashes })
     }
 
-    /// Whether turns can be taken, and within the budget.
-    async fn try_out(&self, link: &Link, hash: &str, node: &Node) -> Result<(), OpenError> {
-        let trial = script::trial(hash);
-        link.ask(&trial).await.map_err(|error| greeting::judge(&error, &self.address, node))?;
-        let budget = self.settings.budget;
+    /// Whether turns can be taken and rests be told, and turns within the budget.
+    async fn try_out(&self, link: &Link, hashes: &Hashes, node: &Node) -> Result<(), OpenError> {
+        let trials = script::trials(hashes);
+        for trial in &trials {
+            link.ask(trial).await.map_err(|error| greeting::judge(&error, &self.address, node))?;
+        }
+        let ([turn, ..], budget) = (&trials, self.settings.budget);
         for _ in 0..TRIALS {
-            if let Ok(answer) = tokio::time::timeout(budget, link.ask(&trial)).await {
+            if let Ok(answer) = tokio::time::timeout(budget, link.ask(turn)).await {
                 return answer.map(drop).map_err(|error| greeting::judge(&error, &self.address, node));
             }
         }

@@ -17,6 +17,8 @@ pub(crate) struct Report {
     down: AtomicUsize,
     shared: AtomicU64,
     missed: AtomicU64,
+    told: AtomicU64,
+    lost: AtomicU64,
     complained: Mutex<Option<Instant>>,
 }
 
@@ -26,11 +28,19 @@ impl Report {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// A word on a key's rest was told, or lost.
+    pub(crate) fn count_word(&self, told: bool) {
+        let counter = if told { &self.told } else { &self.lost };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn counts(&self) -> SharingCounts {
         SharingCounts {
             sharing: self.down.load(Ordering::Relaxed) == 0,
             shared: self.shared.load(Ordering::Relaxed),
             missed: self.missed.load(Ordering::Relaxed),
+            told: self.told.load(Ordering::Relaxed),
+            lost: self.lost.load(Ordering::Relaxed),
         }
     }
 

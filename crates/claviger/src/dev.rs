@@ -63,6 +63,7 @@ async fn fill(app: &App) -> anyhow::Result<NewToken> {
             provider: provider.parse()?,
             secret: KeySecret::parse(&secret)?,
             name: KeyName::parse(name).map(Some)?,
+            verify: false,
         };
         app.keys.add(&permit, put).await?;
     }

@@ -22,9 +22,9 @@ impl Collector for Counts {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help = "Attempts with a leased key, by provider and by how they ended";
         let mut attempts = encoder.encode_descriptor("claviger_gateway_attempts", help, None, MetricType::Counter)?;
-        for counts in self.app.keyring.counts() {
+        for (provider, counts) in self.app.keyring.counts() {
             for (end, count) in counts.by_class().filter(|(_, count)| *count > 0) {
-                let labels = [("provider", counts.provider.as_str()), ("end", end)];
+                let labels = [("provider", provider.as_str()), ("end", end)];
                 attempts.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
             }
         }
@@ -61,6 +61,11 @@ fn sharing(encoder: &mut DescriptorEncoder<'_>, counts: SharingCounts) -> Result
     let mut turns = encoder.encode_descriptor("claviger_valkey_turns", help, None, MetricType::Counter)?;
     for (turn, count) in [("shared", counts.shared), ("missed", counts.missed)] {
         turns.encode_family(&[("turn", turn)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+    }
+    let help = "Words on keys' rests: told to the other nodes, or lost, so that each learns for itself";
+    let mut rests = encoder.encode_descriptor("claviger_valkey_rests", help, None, MetricType::Counter)?;
+    for (word, count) in [("told", counts.told), ("lost", counts.lost)] {
+        rests.encode_family(&[("word", word)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
     }
     Ok(())
 }

@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use claviger_app::coordination::Coordination;
+use claviger_app::keyring::Prober;
 use claviger_app::keyring::Rotation;
+use claviger_app::webhooks::Courier;
 use claviger_app::{App, Found, Parts, Store};
 use claviger_core::Catalogue;
+use claviger_gateway::{GatewayCourier, GatewayProber};
 use claviger_seal::MasterKey;
 use claviger_store_postgres::PostgresStore;
 use claviger_store_sqlite::SqliteStore;
@@ -73,12 +76,25 @@ impl fmt::Display for Database {
 
 /// Opens what the settings name, for a command beside servers.
 pub(crate) async fn app(settings: &Settings) -> anyhow::Result<App> {
-    server(settings, None).await
+    open(settings, None, (None, None)).await
 }
 
 /// Opens what the settings name, for a server. What the settings alone can tell to be wrong is told before anything is
 /// made, and a master key that is not the database's before anything is changed.
 pub(crate) async fn server(settings: &Settings, coordination: Option<Arc<dyn Coordination>>) -> anyhow::Result<App> {
+    let prober = GatewayProber::new(&settings.catalogue()?, settings.gateway.connect_timeout.0)?;
+    let courier = GatewayCourier::new(settings.webhooks.reach()?)?;
+    open(settings, coordination, (Some(Arc::new(prober)), Some(Arc::new(courier)))).await
+}
+
+/// What sends something by itself, in a server.
+type WaysOut = (Option<Arc<dyn Prober>>, Option<Arc<dyn Courier>>);
+
+async fn open(
+    settings: &Settings,
+    coordination: Option<Arc<dyn Coordination>>,
+    ways_out: WaysOut,
+) -> anyhow::Result<App> {
     let catalogue = settings.catalogue()?;
     let database = Database::of(settings)?;
     let given = master_key::given(&settings.vault)?;
@@ -105,7 +121,7 @@ pub(crate) async fn server(settings: &Settings, coordination: Option<Arc<dyn Coo
         random_start: database.is_for_several_nodes(),
         platform_fallback: settings.platform_fallback(),
     };
-    let started = start(settings, Arc::clone(&store), master, (catalogue, rotation)).await;
+    let started = start(settings, Arc::clone(&store), master, (catalogue, rotation, ways_out)).await;
     if started.is_err() {
         store.close().await;
     }
@@ -122,12 +138,12 @@ async fn start(
     settings: &Settings,
     store: Arc<dyn Store>,
     master: MasterKey,
-    (catalogue, rotation): (Catalogue, Rotation),
+    (catalogue, rotation, (prober, courier)): (Catalogue, Rotation, WaysOut),
 ) -> anyhow::Result<App> {
     let platform_keys = settings.platform_keys(&catalogue)?;
     let clock = Arc::new(SystemClock::new());
     let cache = settings.cache();
-    Ok(App::start(Parts { store, master, catalogue, clock, platform_keys, rotation, cache }).await?)
+    Ok(App::start(Parts { store, master, catalogue, clock, platform_keys, rotation, prober, courier, cache }).await?)
 }
 
 fn make_folder(data_dir: &Path) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use claviger_seal::TokenHash;
 use claviger_valkey::Valkey;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +23,14 @@ use crate::{log, metrics, open, print};
 
 /// How often uses of keys are written to the database.
 const WRITE_USES: Duration = Duration::from_secs(5);
+/// How long to wait before keys' health is stored again after that failed.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+/// How often it is looked for rejected keys whose rest is over.
+const PROBE_REJECTED: Duration = Duration::from_secs(2);
+/// How often usage is forgotten that is older than it is kept.
+const FORGET_USAGE: Duration = Duration::from_hours(1);
+/// How often it is looked for events that webhooks are to be told of.
+const DELIVER_EVENTS: Duration = Duration::from_secs(2);
 /// How long to wait before the database is watched again after that failed.
 const WATCH_AGAIN: Duration = Duration::from_millis(250);
 /// How often it is looked whether changes are still heard of, to say so in the log.
@@ -118,6 +126,8 @@ impl Server {
             response_timeout: limits.response_timeout.0,
             idle_timeout: limits.idle_timeout.0,
             replay_limit: limits.replay_limit.0,
+            replay_budget: limits.replay_budget.0,
+            retry_overloaded: limits.retry_overloaded,
         };
         let gateway = Gateway::new(Arc::clone(&app), gateway);
         let gateway = Arc::new(gateway.map_err(|id| anyhow::anyhow!("setting providers.{id}: not a usable address"))?);
@@ -129,6 +139,11 @@ impl Server {
         let stop = CancellationToken::new();
         tasks.spawn(write_uses(Arc::clone(&app), stop.clone()));
         tasks.spawn(watch(Arc::clone(&app), stop.clone()));
+        tasks.spawn(store_ailments(Arc::clone(&app), stop.clone()));
+        tasks.spawn(probe_suspects(Arc::clone(&app), stop.clone()));
+        tasks.spawn(probe_rejected(Arc::clone(&app), stop.clone()));
+        tasks.spawn(forget_usage(Arc::clone(&app), stop.clone()));
+        tasks.spawn(deliver_events(Arc::clone(&app), stop.clone()));
         tasks.spawn(tell_whether_heard(Arc::clone(&app), stop.clone()));
         Ok(Self { app, front, tasks, stop })
     }
@@ -159,6 +174,53 @@ async fn write_uses(app: Arc<App>, stop: CancellationToken) {
     while stop.run_until_cancelled(due()).await.is_some() {
         if let Err(error) = app.keyring.write_uses().await {
             warn("when keys were used last could not be written; it will be tried again", &error);
+        }
+    }
+}
+
+/// As soon as there are any.
+async fn store_ailments(app: Arc<App>, stop: CancellationToken) {
+    while stop.run_until_cancelled(app.keyring.ailments_come()).await.is_some() {
+        while let Err(error) = app.keyring.store_ailments().await {
+            warn("what was found out about keys could not be stored; it will be tried again", &error);
+            if stop.run_until_cancelled(tokio::time::sleep(STORE_AGAIN)).await.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+async fn probe_suspects(app: Arc<App>, stop: CancellationToken) {
+    while stop.run_until_cancelled(app.keyring.suspects_come()).await.is_some() {
+        stop.run_until_cancelled(app.keyring.probe_suspects()).await;
+    }
+}
+
+async fn probe_rejected(app: Arc<App>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(PROBE_REJECTED);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(beat.tick()).await.is_some() {
+        if let Some(Err(error)) = stop.run_until_cancelled(app.keyring.probe_rejected()).await {
+            warn("rejected keys could not be looked for", &error);
+        }
+    }
+}
+
+async fn forget_usage(app: Arc<App>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(FORGET_USAGE);
+    while stop.run_until_cancelled(beat.tick()).await.is_some() {
+        if let Some(Err(error)) = stop.run_until_cancelled(app.usage.forget_old()).await {
+            warn("old usage could not be forgotten; it will be tried again", &error);
+        }
+    }
+}
+
+async fn deliver_events(app: Arc<App>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(DELIVER_EVENTS);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(beat.tick()).await.is_some() {
+        if let Some(Err(error)) = stop.run_until_cancelled(app.webhooks.deliver_due()).await {
+            warn("webhooks could not be told of events; it will be tried again", &error);
         }
     }
 }

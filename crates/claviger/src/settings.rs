@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use claviger_app::Cache;
 use claviger_app::keyring::PlatformKey;
+use claviger_core::net::Reach;
 use claviger_core::{Catalogue, ProviderId};
 use claviger_seal::MasterKey;
 use serde::Deserialize;
@@ -19,7 +20,7 @@ use serde::Deserialize;
 use platform::Platform;
 use provider::ProviderSettings;
 pub(crate) use values::{Level, Secret, Span};
-use values::{Size, SpanOrNone};
+use values::{Size, SpanOrNone, Texts};
 
 use crate::cli::{LogFormat, ServeFlags, SettingsFlags};
 
@@ -40,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) valkey: Valkey,
     cache: CacheSettings,
     pub(crate) gateway: GatewayLimits,
+    pub(crate) webhooks: WebhookSettings,
     #[serde(default)]
     providers: BTreeMap<String, ProviderSettings>,
 }
@@ -103,6 +105,22 @@ pub(crate) struct GatewayLimits {
     pub(crate) response_timeout: Span,
     pub(crate) idle_timeout: Span,
     pub(crate) replay_limit: Size,
+    pub(crate) replay_budget: Size,
+    pub(crate) retry_overloaded: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WebhookSettings {
+    allowed_hosts: Texts,
+}
+
+impl WebhookSettings {
+    /// Where webhooks may be.
+    pub(crate) fn reach(&self) -> anyhow::Result<Reach> {
+        let hosts = self.allowed_hosts.0.iter().map(String::as_str);
+        Reach::new(hosts).context("setting webhooks.allowed_hosts: each")
+    }
 }
 
 impl Settings {
@@ -150,6 +168,7 @@ impl Settings {
         if self.server.workers.is_some_and(|workers| workers == 0 || workers > 1_024) {
             bail!("setting server.workers: must be 1 to 1024");
         }
+        self.webhooks.reach()?;
         let catalogue = self.catalogue()?;
         self.platform.keys(&catalogue).map(drop)
     }

@@ -104,6 +104,7 @@ pub(crate) async fn change(
 ) -> Result<Json<ChangeKeyAnswer>, Problem> {
     let (name, enabled) = request.check()?;
     let id = id.ok_or(ChangeError::MalformedKeyId)?;
-    let key = api.app.keys.change(&permit, &id, name, enabled).await.map_err(ChangeError::Change)?;
-    Ok(Json(ChangeKeyAnswer { success: true, key: key.into() }))
+    let changed = api.app.keys.change(&permit, &id, name, enabled).await.map_err(ChangeError::Change)?;
+    let (key, standing) = changed;
+    Ok(Json(ChangeKeyAnswer { success: true, key: KeyShown::new(key, standing) }))
 }

@@ -2,20 +2,24 @@
 
 pub(crate) mod change;
 pub(crate) mod delete;
+pub(crate) mod explain;
 pub(crate) mod inherited;
 pub(crate) mod list;
 pub(crate) mod outcome;
 pub(crate) mod put;
 pub(crate) mod resolve;
+pub(crate) mod test;
 
 use axum::extract::FromRequestParts;
-use claviger_app::KeyRecord;
+use claviger_app::keyring::{LeaseError, Standing};
+use claviger_app::keys::ListedKey;
+use claviger_app::{KeyRecord, UseCounts};
 use claviger_core::{KeyId, KeyName, KeyStatus, ProviderId, Timestamp};
 use http::request::Parts;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::error::Problem;
+use crate::error::{Code, Problem};
 use crate::{Shared, auth};
 
 /// The key that the path names; `None` where it cannot be one.
@@ -49,9 +53,28 @@ pub(crate) struct KeyShown {
     masked_key: String,
     /// Whether it takes part in rotation.
     enabled: bool,
-    /// How it fares: `active`, or `unreadable` where it cannot be opened and is passed over.
+    /// How it fares: `active`; `cooling` where it is rate limited, `exhausted` where its account cannot pay, and
+    /// `rejected` where its provider refused it, all of which come back; `unreadable` where it cannot be opened. All but
+    /// the active ones are passed over.
     #[schema(value_type = String, examples("active"))]
     status: KeyStatus,
+    /// Why, in words for people; absent where there is nothing to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false, examples("The provider answered 429: rate limited"))]
+    status_reason: Option<String>,
+    /// When it is tried again; absent where it does not rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime, required = false)]
+    available_at: Option<Timestamp>,
+    /// The account at the provider whose limits it shares, in the provider's words, once an answer has named it.
+    #[schema(required = true)]
+    domain: Option<String>,
+    /// How its requests ended since it was added.
+    counts: CountsShown,
+    /// Something to know about it; in lists only, and absent where there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Warning, required = false)]
+    warning: Option<Warning>,
     /// Who added it: the user that a service named, `token:` and the token's id, or `settings` for a key of the
     /// platform that a setting gives, and that can be changed only there; its name is the setting's.
     #[schema(required = true)]
@@ -67,19 +90,106 @@ pub(crate) struct KeyShown {
     last_used_at: Option<Timestamp>,
 }
 
-impl From<KeyRecord> for KeyShown {
-    fn from(key: KeyRecord) -> Self {
+/// How requests ended. The kinds need not add up to `requests`: what was given up, or handed out in plain text without a
+/// word on its outcome, is none of them.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Counts)]
+pub(crate) struct CountsShown {
+    /// All requests.
+    requests: u64,
+    /// Answered well.
+    ok: u64,
+    /// Refused because of a limit.
+    rate_limited: u64,
+    /// Refused because of the key, or of its account's credit.
+    rejected: u64,
+    /// Refused because of the request, or of what the key may do.
+    caller_errors: u64,
+    /// Failed at the provider's, or on the way there.
+    provider_errors: u64,
+}
+
+impl From<UseCounts> for CountsShown {
+    fn from(counts: UseCounts) -> Self {
+        let UseCounts { requests, ok, rate_limited, rejected, caller_errors, provider_errors } = counts;
+        Self { requests, ok, rate_limited, rejected, caller_errors, provider_errors }
+    }
+}
+
+/// Something to know about a key.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = KeyWarning)]
+pub(crate) struct Warning {
+    /// `shared_limit`: keys of one provider belong to one account, and so have no more room together than one alone.
+    #[schema(examples("shared_limit"))]
+    code: &'static str,
+    /// A sentence for a person.
+    #[schema(examples("These 3 keys share one limit."))]
+    message: String,
+    /// The keys that it is about, this one too, in the order in which they were added.
+    #[schema(value_type = Vec<String>)]
+    key_ids: Vec<KeyId>,
+}
+
+impl Warning {
+    fn shared_limit(key_ids: Vec<KeyId>) -> Self {
+        Self { code: "shared_limit", message: format!("These {} keys share one limit.", key_ids.len()), key_ids }
+    }
+}
+
+impl KeyShown {
+    fn new(key: KeyRecord, standing: Standing) -> Self {
         Self {
             id: key.id,
             provider_id: key.provider,
             name: key.name,
             masked_key: key.masked,
             enabled: key.enabled,
-            status: key.status,
+            status: standing.status,
+            status_reason: standing.reason,
+            available_at: standing.available_at,
+            domain: key.domain,
+            counts: key.counts.into(),
+            warning: None,
             created_by: key.created_by,
             created_at: key.created_at,
             updated_at: key.updated_at,
             last_used_at: key.last_used_at,
         }
+    }
+
+    /// A whole list, with the warnings that are about several of its keys.
+    fn list(keys: Vec<ListedKey>) -> Vec<Self> {
+        let order: Vec<_> = keys.iter().map(|key| key.record.id.clone()).collect();
+        let shown = keys.into_iter().map(|ListedKey { record, standing, shares_limit_with: others }| {
+            let shared = order.iter().filter(|id| **id == record.id || others.contains(*id)).cloned().collect();
+            let warning = (!others.is_empty()).then(|| Warning::shared_limit(shared));
+            Self { warning, ..Self::new(record, standing) }
+        });
+        shown.collect()
+    }
+}
+
+/// What may be said where no key of a pool can be had.
+const LEASE: &[Code] = &[Code::UnknownProvider, Code::UnknownWorkspace, Code::NoKey];
+
+/// Why no key of a pool can be had.
+fn no_lease(provider: &ProviderId, error: LeaseError) -> Problem {
+    match error {
+        LeaseError::NoWorkspace => Problem::new(Code::UnknownWorkspace, error),
+        LeaseError::NoProvider => Problem::new(Code::UnknownProvider, error).at("providerId"),
+        LeaseError::NoKey => Problem::new(Code::NoKey, error),
+        LeaseError::PoolUnreadable => Problem::new(Code::PoolUnreadable, error),
+        LeaseError::Cooling { wait } => {
+            // Rounded up: who comes back too early waits twice.
+            let seconds = wait.as_millis().div_ceil(1_000).max(1).try_into().unwrap_or(u64::MAX);
+            let sentence =
+                format!("all of this workspace's {provider} keys rest; the first one is back in {seconds} s");
+            Problem::new(Code::PoolCooling, sentence).again_in(seconds)
+        }
+        LeaseError::AllTried => Problem::new(Code::PoolCooling, error).again_in(1),
+        LeaseError::Store(error) => Problem::store(&error),
     }
 }

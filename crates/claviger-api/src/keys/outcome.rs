@@ -5,16 +5,18 @@ use std::fmt;
 use axum::Json;
 use axum::extract::State;
 use claviger_app::access::ResolveKeys;
-use claviger_app::keyring::{Outcome, ReportError};
-use serde::de::{Error, IgnoredAny, Unexpected, Visitor};
+use claviger_app::keyring::{ReportError, Told};
+use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaType, Type};
+use zeroize::Zeroizing;
 
 use super::KeyAt;
 use crate::auth::{self, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
-use crate::json::{self, Body};
+use crate::json::{self, Body, SecretText};
 use crate::{Shared, Success};
 
 /// Why an outcome is not noted.
@@ -48,13 +50,11 @@ pub(crate) struct OutcomeRequest {
     /// The status.
     #[schema(value_type = u16, minimum = 100, maximum = 599, examples(429))]
     status: ProviderStatus,
-    #[expect(dead_code, reason = "taken and checked; nothing rests keys yet")]
     #[schema(schema_with = RetryAfter::schema, required = false)]
     retry_after: Option<RetryAfter>,
-    /// The body, if it was JSON.
-    #[expect(dead_code, reason = "taken; nothing reads it yet")]
+    /// The body, as it was if it was JSON, or else its text.
     #[schema(value_type = Option<serde_json::Value>)]
-    body: Option<IgnoredAny>,
+    body: Option<AnswerBody>,
 }
 
 const RETRY_AFTER_LENGTH: usize = 64;
@@ -84,8 +84,8 @@ impl<'de> Deserialize<'de> for ProviderStatus {
     }
 }
 
-/// Checked, and not kept.
-struct RetryAfter;
+/// As the header's text. Wiped, as everything is that came in a body.
+struct RetryAfter(Zeroizing<String>);
 
 impl RetryAfter {
     fn schema() -> Object {
@@ -113,15 +113,15 @@ impl<'de> Deserialize<'de> for RetryAfter {
                 if text.chars().count() > RETRY_AFTER_LENGTH {
                     return Err(E::invalid_length(text.len(), &self));
                 }
-                Ok(RetryAfter)
+                Ok(RetryAfter(Zeroizing::new(text.to_owned())))
             }
 
-            fn visit_u64<E>(self, _seconds: u64) -> Result<RetryAfter, E> {
-                Ok(RetryAfter)
+            fn visit_u64<E>(self, seconds: u64) -> Result<RetryAfter, E> {
+                Ok(RetryAfter(Zeroizing::new(seconds.to_string())))
             }
 
-            fn visit_f64<E>(self, _seconds: f64) -> Result<RetryAfter, E> {
-                Ok(RetryAfter)
+            fn visit_f64<E>(self, seconds: f64) -> Result<RetryAfter, E> {
+                Ok(RetryAfter(Zeroizing::new(seconds.to_string())))
             }
         }
 
@@ -129,8 +129,21 @@ impl<'de> Deserialize<'de> for RetryAfter {
     }
 }
 
+/// The body of a provider's answer, as it came. It may hold anything, so it is wiped.
+struct AnswerBody(Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for AnswerBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json: Box<str> = Box::<RawValue>::deserialize(deserializer)?.into();
+        let json = Zeroizing::new(String::from(json));
+        // What is not JSON stands in a string.
+        Ok(Self(serde_json::from_str::<SecretText>(&json).map_or(json, |text| text.0)))
+    }
+}
+
 /// Tell how a key fared
 ///
+/// The key's health follows: it rests where the provider asked to wait, refused the key, or said that there is no credit.
 /// For a key that was handed out by `resolve`, and served the workspace: its own, its organization's, or the platform's.
 #[utoipa::path(
     post,
@@ -152,7 +165,11 @@ pub(crate) async fn report(
     Body(request): Body<OutcomeRequest>,
 ) -> Result<Json<Success>, Problem> {
     let id = id.ok_or(OutcomeError::MalformedKeyId)?;
-    let outcome = Outcome::Answered(request.status.0);
-    api.app.keyring.report(&permit, &id, outcome).await.map_err(OutcomeError::Report)?;
+    let told = Told {
+        status: request.status.0,
+        retry_after: request.retry_after.as_ref().map(|text| text.0.as_str()),
+        body: request.body.as_ref().map_or(b"", |body| body.0.as_bytes()),
+    };
+    api.app.keyring.report(&permit, &id, &told).await.map_err(OutcomeError::Report)?;
     Ok(Json(Success::DONE))
 }

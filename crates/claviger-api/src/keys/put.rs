@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use claviger_app::KeyRecord;
 use claviger_app::access::ManageKeys;
-use claviger_app::keys::{PutKey, PutKeyError};
+use claviger_app::keys::{PutDone, PutKey, PutKeyError};
 use claviger_core::key::{InvalidName, InvalidSecret};
 use claviger_core::{Catalogue, KeyId, KeyName, KeySecret, ProviderId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::auth::{self, ActorHeader, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::json::{self, Body, SecretText};
+use crate::keys::test::Verification;
 use crate::{Shared, name, owners};
 
 /// Why a key is not stored.
@@ -36,7 +37,7 @@ impl Refusal for PutError {
         auth::RIGHT,
         json::BODY,
         &[Code::UnknownProvider, Code::UnknownKey, Code::KeyLimitReached, Code::DuplicateKey],
-        &[Code::PoolUnreadable, Code::Internal],
+        &[Code::KeyRejected, Code::PoolUnreadable, Code::Internal],
     ];
 
     fn problem(self) -> Problem {
@@ -51,6 +52,7 @@ impl Refusal for PutError {
                 PutKeyError::Given(_) => Problem::new(Code::KeyGivenBySetting, error),
                 PutKeyError::LimitReached => Problem::new(Code::KeyLimitReached, error),
                 PutKeyError::Duplicate(ref id) => Problem::new(Code::DuplicateKey, &error).key(id.clone()),
+                PutKeyError::Rejected(_) => Problem::new(Code::KeyRejected, error).at("apiKey"),
                 PutKeyError::Unreadable(error) => Problem::unreadable(&error),
                 PutKeyError::Seal(error) => Problem::internal(&error),
                 PutKeyError::Store(error) => Problem::store(&error),
@@ -77,6 +79,11 @@ pub(crate) struct PutKeyRequest {
     #[serde(default, deserialize_with = "name::read")]
     #[schema(examples("Production"))]
     name: Option<String>,
+    /// Whether to ask the provider first, by a request that costs nothing. A key that it refuses is not stored; any
+    /// other result is told as `verification`.
+    #[serde(default)]
+    #[schema(default = false)]
+    verify: bool,
 }
 
 impl PutKeyRequest {
@@ -85,7 +92,7 @@ impl PutKeyRequest {
         let secret = KeySecret::parse(&self.api_key.0)?;
         let name = name::check(self.name)?;
         let id = self.key_id.map(|id| id.parse().map_err(|_| PutError::MalformedKeyId)).transpose()?;
-        Ok((PutKey { provider: provider.id.clone(), secret, name }, id))
+        Ok((PutKey { provider: provider.id.clone(), secret, name, verify: self.verify }, id))
     }
 }
 
@@ -96,6 +103,10 @@ pub(crate) struct PutKeyAnswer {
     success: bool,
     /// The key.
     key: StoredKey,
+    /// What the provider said of it; absent where it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Verification, required = false)]
+    verification: Option<Verification>,
 }
 
 /// A key as it was stored.
@@ -162,11 +173,12 @@ pub(crate) async fn put(
 ) -> Result<Json<PutKeyAnswer>, Problem> {
     let (put, id) = request.check(&api.app.catalogue)?;
     let keys = &api.app.keys;
-    let key = match id {
-        None => keys.add(&permit, put).await.map(StoredKey::added),
-        Some(id) => keys.replace(&permit, &id, put).await.map(StoredKey::replaced),
+    let (done, show): (_, fn(KeyRecord) -> StoredKey) = match id {
+        None => (keys.add(&permit, put).await, StoredKey::added),
+        Some(id) => (keys.replace(&permit, &id, put).await, StoredKey::replaced),
     };
-    Ok(Json(PutKeyAnswer { success: true, key: key.map_err(PutError::Put)? }))
+    let PutDone { key, tested } = done.map_err(PutError::Put)?;
+    Ok(Json(PutKeyAnswer { success: true, key: show(key), verification: tested.map(Verification::from) }))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use claviger_core::{Catalogue, KeyId, ProviderId, Scope};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::{LEASE, no_lease};
 use crate::Shared;
 use crate::auth::{self, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
@@ -17,30 +18,20 @@ use crate::json::{self, Body, SecretJson};
 pub(crate) enum ResolveError {
     #[error("there is no provider of this id; GET /api/providers lists them")]
     UnknownProvider,
-    #[error(transparent)]
-    Lease(#[from] LeaseError),
+    #[error("{1}")]
+    Lease(ProviderId, #[source] LeaseError),
     #[error("the answer could not be written")]
     Answer(#[from] serde_json::Error),
 }
 
 impl Refusal for ResolveError {
-    const CODES: &[&[Code]] = &[
-        auth::TOKEN,
-        auth::RIGHT,
-        json::BODY,
-        &[Code::UnknownProvider, Code::UnknownWorkspace, Code::NoKey, Code::PoolUnreadable, Code::Internal],
-    ];
+    const CODES: &[&[Code]] =
+        &[auth::TOKEN, auth::RIGHT, json::BODY, LEASE, &[Code::PoolCooling, Code::PoolUnreadable, Code::Internal]];
 
     fn problem(self) -> Problem {
         match self {
             Self::UnknownProvider => Problem::new(Code::UnknownProvider, self).at("providerId"),
-            Self::Lease(error) => match error {
-                LeaseError::NoWorkspace => Problem::new(Code::UnknownWorkspace, error),
-                LeaseError::NoProvider => Problem::new(Code::UnknownProvider, error).at("providerId"),
-                LeaseError::NoKey => Problem::new(Code::NoKey, error),
-                LeaseError::PoolUnreadable => Problem::new(Code::PoolUnreadable, error),
-                LeaseError::Store(error) => Problem::store(&error),
-            },
+            Self::Lease(provider, error) => no_lease(&provider, error),
             Self::Answer(error) => Problem::internal(&error),
         }
     }
@@ -112,7 +103,8 @@ pub(crate) async fn resolve(
     Body(request): Body<ResolveRequest>,
 ) -> Result<SecretJson, Problem> {
     let provider = request.check(&api.app.catalogue)?;
-    let resolved = api.app.keyring.resolve(&permit, &provider).await.map_err(ResolveError::Lease)?;
+    let resolved = api.app.keyring.resolve(&permit, &provider).await;
+    let resolved = resolved.map_err(|error| ResolveError::Lease(provider, error))?;
     Ok(answer(resolved)?)
 }
 
@@ -125,7 +117,7 @@ mod tests {
     /// What is refused before the keyring is asked.
     #[test]
     fn a_provider_that_the_keyring_does_not_know_is_the_callers_mistake() {
-        let problem = ResolveError::Lease(LeaseError::NoProvider).problem();
+        let problem = ResolveError::Lease("openai".parse().unwrap(), LeaseError::NoProvider).problem();
         assert_eq!(problem.into_response().status(), 400);
     }
 }

@@ -36,7 +36,9 @@ async fn an_added_key_comes_back_masked_and_is_listed() {
     let listed = world.keys().await;
     let expected = json!({
         "id": key["id"], "providerId": "openai", "name": "Büro", "maskedKey": mask(&secret), "enabled": true,
-        "status": "active", "createdBy": null, "createdAt": "2026-01-01T00:00:00.000Z",
+        "status": "active", "domain": null, "counts": {
+            "requests": 0, "ok": 0, "rateLimited": 0, "rejected": 0, "callerErrors": 0, "providerErrors": 0
+        }, "createdBy": null, "createdAt": "2026-01-01T00:00:00.000Z",
         "updatedAt": "2026-01-01T00:00:00.000Z", "lastUsedAt": null,
     });
     assert_eq!(listed, [expected]);

@@ -3,6 +3,7 @@
 mod bodies;
 mod document;
 mod faults;
+mod health;
 mod inherited;
 mod keys;
 mod log;
@@ -15,5 +16,6 @@ mod resolve;
 mod rights;
 mod secrets;
 mod tokens;
+mod webhooks;
 mod workspaces;
 mod world;

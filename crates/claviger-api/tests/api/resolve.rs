@@ -1,10 +1,10 @@
 //! Keys handed out in plain text: which, to whom, and how.
 
 use claviger_app::KeyReplacement;
-use claviger_app::keyring::{Outcome, Rotation};
+use claviger_app::keyring::Rotation;
 use claviger_core::owner::PoolId;
 use claviger_core::{Owner, Timestamp};
-use claviger_testkit::{TestSettings, random_secret};
+use claviger_testkit::{TestSettings, answered, random_secret};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -82,7 +82,7 @@ async fn handing_out_and_the_gateway_share_one_rotation() {
         let id = if turn % 4 == 1 {
             let (_secret, lease) = world.test.app.keyring.lease(&acme, &openai).await.unwrap();
             let id = json!(lease.key_id());
-            lease.end(Outcome::Answered(200));
+            lease.end(answered(200));
             id
         } else {
             resolve(&world, &token).await.json()["keyId"].clone()

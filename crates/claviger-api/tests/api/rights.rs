@@ -44,17 +44,25 @@ const CASES: &[(&str, [Class; 10])] = &[
     ("POST /api/workspaces/{id}/byok-keys", [U, A, A, A, A, F, F, F, F, U]),
     ("DELETE /api/workspaces/{id}/byok-keys", [U, A, A, A, A, F, F, F, F, U]),
     ("PATCH /api/workspaces/{id}/byok-keys/{keyId}", [U, A, A, A, A, F, F, F, F, U]),
+    ("POST /api/workspaces/{id}/byok-keys/{keyId}/test", [U, A, A, A, A, F, F, F, F, U]),
     ("GET /api/organizations/{id}/byok-keys", [U, A, A, A, F, F, F, F, F, U]),
     ("POST /api/organizations/{id}/byok-keys", [U, A, A, A, F, F, F, F, F, U]),
     ("DELETE /api/organizations/{id}/byok-keys", [U, A, A, A, F, F, F, F, F, U]),
     ("PATCH /api/organizations/{id}/byok-keys/{keyId}", [U, A, A, A, F, F, F, F, F, U]),
+    ("POST /api/organizations/{id}/byok-keys/{keyId}/test", [U, A, A, A, F, F, F, F, F, U]),
     ("GET /api/platform/byok-keys", [U, A, F, F, F, F, F, F, F, U]),
     ("POST /api/platform/byok-keys", [U, A, F, F, F, F, F, F, F, U]),
     ("DELETE /api/platform/byok-keys", [U, A, F, F, F, F, F, F, F, U]),
     ("PATCH /api/platform/byok-keys/{keyId}", [U, A, F, F, F, F, F, F, F, U]),
+    ("POST /api/platform/byok-keys/{keyId}/test", [U, A, F, F, F, F, F, F, F, U]),
+    ("GET /api/workspaces/{id}/byok-keys/explain", [U, A, A, A, A, F, A, F, F, U]),
+    ("GET /api/workspaces/{id}/usage", [U, A, A, A, A, F, A, F, F, U]),
     ("GET /api/workspaces/{id}/byok-keys/inherited-status", [U, A, A, A, A, F, A, F, F, U]),
     ("POST /api/workspaces/{id}/byok-keys/resolve", [U, F, F, A, F, F, F, F, A, U]),
     ("POST /api/workspaces/{id}/byok-keys/{keyId}/outcome", [U, F, F, A, F, F, F, F, A, U]),
+    ("GET /api/workspaces/{id}/webhooks", [U, A, A, A, A, F, F, F, F, U]),
+    ("POST /api/workspaces/{id}/webhooks", [U, A, A, A, A, F, F, F, F, U]),
+    ("DELETE /api/workspaces/{id}/webhooks/{webhookId}", [U, A, A, A, A, F, F, F, F, U]),
     ("POST /api/tokens", [U, A, A, A, A, F, F, F, F, U]),
     ("GET /api/tokens", [U, A, A, A, A, A, F, F, F, U]),
     // Other workspaces' tokens do not exist for an admin.
@@ -78,10 +86,28 @@ async fn ask(world: &World, token: &str, operation: &str) -> Answer {
             (doomed, Value::Null)
         }
         _ if path.ends_with("/byok-keys/resolve") => (path, json!({"providerId": "openai"})),
+        _ if path.ends_with("/byok-keys/explain") => (format!("{path}?providerId=openai"), Value::Null),
         _ if path.contains("/{keyId}") => {
             let id = world.keys_at(&keys).await[0]["id"].as_str().unwrap().to_owned();
-            let body = if method == "PATCH" { json!({"enabled": true}) } else { json!({"status": 200}) };
+            let body = match path.rsplit('/').next() {
+                Some("test") => Value::Null,
+                Some("outcome") => json!({"status": 200}),
+                _ => json!({"enabled": true}),
+            };
             (path.replace("{keyId}", &id), body)
+        }
+        _ if path.ends_with("/webhooks") && method == "POST" => (path, json!({"url": "https://example.com/hooks"})),
+        _ if path.contains("/{webhookId}") => {
+            let webhooks = path.replace("/{webhookId}", "");
+            let listed = world.done("GET", &webhooks, Value::Null).await["webhooks"][0]["id"].clone();
+            let id = match listed {
+                Value::Null => {
+                    let made = world.done("POST", &webhooks, json!({"url": "https://example.com/hooks"})).await;
+                    made["webhook"]["id"].clone()
+                }
+                id => id,
+            };
+            (path.replace("{webhookId}", id.as_str().unwrap()), Value::Null)
         }
         _ if path.ends_with("/byok-keys") && method == "POST" => {
             (path, json!({"providerId": "openai", "apiKey": random_secret()}))

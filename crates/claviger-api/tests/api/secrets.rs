@@ -30,6 +30,7 @@ async fn a_secret_in_any_place_of_a_request_comes_out_nowhere() {
             json!({"providerId": "openai", "apiKey": secret}),
             json!({"providerId": "openai", "apiKey": secret, "keyId": key}),
             json!({"providerId": "openai", "apiKey": format!("{secret} {secret}")}),
+            json!({"providerId": "openai", "apiKey": secret, "verify": secret}),
             json!({"providerId": "openai", "apiKey": [secret]}),
             json!({"providerId": "openai", "apiKey": {"value": secret}}),
             json!({"providerId": secret, "apiKey": secret}),
@@ -52,6 +53,7 @@ async fn a_secret_in_any_place_of_a_request_comes_out_nowhere() {
             (&outcome, json!({"status": secret})),
             (&outcome, json!({"status": 401, "retryAfter": [secret]})),
             (&outcome, json!({"status": 401, "retryAfter": secret, "body": secret})),
+            (&outcome, json!({"status": 401, "body": {"error": {"message": secret}}})),
             (&outcome, json!({"status": 401, secret: secret})),
         ] {
             answers.push(world.ask(&revealing, "POST", path, body).await);
@@ -84,6 +86,10 @@ async fn a_secret_in_any_place_of_a_request_comes_out_nowhere() {
         format!("{ACME_KEYS}?key={token}"),
         format!("/api/workspaces/{token}/byok-keys"),
         format!("/api/workspaces/{token}/byok-keys/inherited-status"),
+        format!("/api/workspaces/acme/byok-keys/explain?providerId={token}"),
+        format!("/api/workspaces/acme/usage?providerId={token}"),
+        format!("/api/workspaces/acme/usage?from={token}"),
+        format!("/api/workspaces/acme/usage?bucket={token}"),
         format!("/api/organizations/{token}/byok-keys"),
         format!("/api/organizations/{token}"),
         format!("/api/organizations?cursor=%2F{token}"),

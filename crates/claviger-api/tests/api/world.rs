@@ -40,6 +40,14 @@ impl World {
         Self { test, root, router }
     }
 
+    /// Another process on the same database.
+    pub(crate) async fn beside(world: &Self) -> Self {
+        let test = world.test.beside().await;
+        let root = test.root_token().await;
+        let router = router(&test);
+        Self { test, root, router }
+    }
+
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         send(&self.router, request).await
     }

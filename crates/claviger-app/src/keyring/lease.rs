@@ -1,18 +1,21 @@
 //! One key handed out for one attempt.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, ProviderId, Scope, Timestamp};
-use parking_lot::Mutex;
-use tokio::sync::Notify;
+use claviger_core::health::{Class, Headers, Verdict, domain, same_domain};
+use claviger_core::{KeyId, Provider, Scope, Timestamp};
+
+use super::desk::Desk;
+use super::known::{Changed, span};
+use super::pool::LiveKey;
 
 /// How an attempt with a leased key ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
-    /// The provider answered with this status.
-    Answered(u16),
+    /// The provider answered, and this is what its answer says of the key.
+    Answered(Verdict),
     /// No answer came: the connection failed, or time ran out.
     Failed,
     /// The caller left before there was an answer, or the lease was dropped.
@@ -24,21 +27,63 @@ pub enum Outcome {
 /// A key that is out for one attempt. It ends exactly once, with an outcome; being dropped is one too.
 #[derive(Debug)]
 pub struct Lease {
-    used: Arc<KeyUsage>,
+    key: Arc<LiveKey>,
     scope: Scope,
-    counts: Arc<ProviderCounts>,
+    desk: Arc<Desk>,
+    /// The model whose limits the attempt counts against.
+    model: Option<Box<str>>,
+    began: Timestamp,
+    /// Whether it is the one request of all nodes that tries the key.
+    shared_trial: bool,
+    others: bool,
     ended: bool,
 }
 
+/// What a lease begins with.
+pub(crate) struct Begun<'a> {
+    pub(crate) scope: Scope,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) at: Timestamp,
+    pub(crate) shared_trial: bool,
+    /// Whether the pool has other keys.
+    pub(crate) others: bool,
+}
+
+/// The keys that one request has tried.
+#[derive(Debug, Default)]
+pub struct Tried {
+    keys: Vec<KeyId>,
+    /// The accounts whose limits they share, where known.
+    domains: Vec<Arc<String>>,
+}
+
+impl Tried {
+    /// How many.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.keys.len()
+    }
+
+    pub(crate) fn has(&self, key: &KeyId) -> bool {
+        self.keys.contains(key)
+    }
+
+    /// Whether a key shares its limits with one of them.
+    pub(crate) fn has_domain(&self, domain: &str) -> bool {
+        self.domains.iter().any(|tried| **tried == domain)
+    }
+}
+
 impl Lease {
-    pub(crate) fn begin(used: Arc<KeyUsage>, scope: Scope, counts: Arc<ProviderCounts>) -> Self {
-        Self { used, scope, counts, ended: false }
+    pub(crate) fn begin(key: Arc<LiveKey>, desk: Arc<Desk>, begun: Begun<'_>) -> Self {
+        let Begun { scope, model, at, shared_trial, others } = begun;
+        Self { key, scope, desk, model: model.map(Box::from), began: at, shared_trial, others, ended: false }
     }
 
     /// Which key it is.
     #[must_use]
     pub fn key_id(&self) -> &KeyId {
-        &self.used.key
+        &self.key.known.id
     }
 
     /// Whose key it is.
@@ -47,16 +92,91 @@ impl Lease {
         self.scope
     }
 
+    /// Whose API the key opens.
+    #[must_use]
+    pub fn provider(&self) -> &Provider {
+        &self.desk.provider
+    }
+
+    /// Whether there are other keys in its pool that could be tried.
+    #[must_use]
+    pub fn has_others(&self) -> bool {
+        self.others
+    }
+
+    /// Now, as the lease's end will see it: for what the end depends on.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.desk.shared.clock.now()
+    }
+
+    /// Learns from an answer which account's limits the key shares.
+    pub fn learn_domain(&self, headers: &dyn Headers) {
+        let provider = &self.desk.provider;
+        if provider.domain_headers.is_empty() {
+            return;
+        }
+        let known = self.key.known.domain();
+        if !same_domain(provider, headers, known.as_ref().map_or("", |known| known.as_str()))
+            && let Some(named) = domain(provider, headers)
+        {
+            self.key.known.learn_domain(named);
+            self.desk.shared.uses.enter(&self.key.known);
+        }
+    }
+
+    /// Notes it as tried, for the next attempt of the same request.
+    pub fn note(&self, tried: &mut Tried) {
+        tried.keys.push(self.key.known.id.clone());
+        tried.domains.extend(self.key.known.domain());
+    }
+
     /// Ends the lease.
     pub fn end(mut self, outcome: Outcome) {
         self.finish(outcome);
     }
 
     fn finish(&mut self, outcome: Outcome) {
-        if !std::mem::replace(&mut self.ended, true) {
-            self.counts.count(outcome);
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        self.desk.counts.count(outcome);
+        let (known, model) = (&self.key.known, self.model.as_deref());
+        let verdict = match outcome {
+            Outcome::Answered(verdict) if !known.is_remarkable() && !concerns_health(verdict) && !self.shared_trial => {
+                known.answered_as_ever(verdict.class);
+                return self.desk.shared.uses.enter(known);
+            }
+            Outcome::Answered(verdict) => verdict,
+            Outcome::Failed | Outcome::Abandoned | Outcome::HandedOut => {
+                known.unanswered(self.began, outcome == Outcome::Failed, model, self.now());
+                if self.shared_trial {
+                    self.desk.shared.trial_over(known, model);
+                }
+                return self.desk.shared.uses.enter(known);
+            }
+        };
+        let changed = known.answered(verdict, self.began, model, self.now());
+        self.desk.shared.uses.enter(known);
+        self.tell(changed, verdict);
+    }
+
+    /// Tells others of what the answer showed.
+    fn tell(&self, changed: Changed, verdict: Verdict) {
+        let model = self.model.as_deref();
+        self.desk.shared.changed(&self.key, changed, model, self.began);
+        if self.shared_trial && changed.rests.is_none() && changed.model_rests.is_none() {
+            match verdict.class {
+                Class::Ok => self.desk.shared.healed(&self.key.known, model),
+                _ => self.desk.shared.trial_over(&self.key.known, model),
+            }
         }
     }
+}
+
+/// Whether an answer may change how a key is that is well.
+fn concerns_health(verdict: Verdict) -> bool {
+    verdict.class.is_about_the_key() || verdict.wait.is_some()
 }
 
 impl Drop for Lease {
@@ -66,130 +186,35 @@ impl Drop for Lease {
 }
 
 /// What is counted of one provider's leases, by how they ended. For the metrics.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ProviderCounts {
-    /// Which provider.
-    pub provider: ProviderId,
-    ends: [AtomicU64; CLASSES.len()],
+    classes: [AtomicU64; Class::ALL.len()],
+    failed: AtomicU64,
+    abandoned: AtomicU64,
+    handed_out: AtomicU64,
 }
 
-/// The classes in which ends are counted, as the metrics name them.
-const CLASSES: [&str; 7] = ["ok", "redirect", "caller_error", "provider_error", "failed", "abandoned", "handed_out"];
-
 impl ProviderCounts {
-    pub(crate) fn new(provider: ProviderId) -> Self {
-        Self { provider, ends: Default::default() }
-    }
-
     pub(crate) fn count(&self, outcome: Outcome) {
-        self.of(outcome).fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn of(&self, outcome: Outcome) -> &AtomicU64 {
-        &self.ends[match outcome {
-            Outcome::Answered(..300) => 0,
-            Outcome::Answered(300..400) => 1,
-            Outcome::Answered(400..500) => 2,
-            Outcome::Answered(500..) => 3,
-            Outcome::Failed => 4,
-            Outcome::Abandoned => 5,
-            Outcome::HandedOut => 6,
-        }]
+        let count = match outcome {
+            Outcome::Answered(verdict) => &self.classes[verdict.class as usize],
+            Outcome::Failed => &self.failed,
+            Outcome::Abandoned => &self.abandoned,
+            Outcome::HandedOut => &self.handed_out,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Each class with its count.
     pub fn by_class(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        CLASSES.into_iter().zip(self.ends.iter().map(|count| count.load(Ordering::Relaxed)))
+        let classes = Class::ALL.iter().zip(&self.classes).map(|(class, count)| (class.as_str(), count));
+        let others =
+            [("failed", &self.failed), ("abandoned", &self.abandoned), ("handed_out", &self.handed_out)].into_iter();
+        classes.chain(others).map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
 }
 
-/// When a key was used last, kept in memory between two writes to the database.
-#[derive(Debug)]
-pub(crate) struct KeyUsage {
-    pub(crate) pool: PoolId,
-    pub(crate) key: KeyId,
-    last_used_at: AtomicI64,
-    unwritten: AtomicBool,
-}
-
-impl KeyUsage {
-    pub(crate) fn new(pool: PoolId, key: KeyId) -> Self {
-        Self { pool, key, last_used_at: AtomicI64::new(0), unwritten: AtomicBool::new(false) }
-    }
-
-    /// When it was used last by this process, if ever.
-    pub(crate) fn last_used_at(&self) -> Option<Timestamp> {
-        let millis = self.last_used_at.load(Ordering::SeqCst);
-        (millis > 0).then(|| Timestamp::from_millis(millis))
-    }
-}
-
-/// So many uses are written without waiting for the time, and in one statement at most: what waits takes memory that no
-/// setting bounds.
-const BATCH: usize = 4_096;
-/// So many are kept at most, where they cannot be written. What is lost beyond is when those keys were used.
-const MOST: usize = 16 * BATCH;
-
-/// Uses that are still to be written. A key enters once between two writes, so that the list's lock is not on the way
-/// of every request.
-#[derive(Debug, Default)]
-pub(crate) struct UnwrittenUses {
-    list: Mutex<Vec<Arc<KeyUsage>>>,
-    pile: Notify,
-}
-
-impl UnwrittenUses {
-    pub(crate) fn note(&self, used: &Arc<KeyUsage>, now: Timestamp) {
-        // In this order and seen by all in one order, so that a time that `take` does not see enters again.
-        used.last_used_at.fetch_max(now.as_millis(), Ordering::SeqCst);
-        // A plain read first: a busy key's flag is set nearly always, and a read leaves its cache line shared.
-        if !used.unwritten.load(Ordering::SeqCst) && !used.unwritten.swap(true, Ordering::SeqCst) {
-            self.put([Arc::clone(used)]);
-        }
-    }
-
-    /// How many batches there are.
-    pub(crate) fn batches(&self) -> usize {
-        self.list.lock().len().div_ceil(BATCH)
-    }
-
-    /// Takes some of them: a batch, or all where there are fewer. A use noted from now on enters again.
-    pub(crate) fn take(&self) -> Vec<Arc<KeyUsage>> {
-        let mut list = self.list.lock();
-        let rest = list.len().saturating_sub(BATCH);
-        let taken = list.split_off(rest);
-        if list.is_empty() {
-            list.shrink_to(BATCH);
-        }
-        drop(list);
-        for used in &taken {
-            used.unwritten.store(false, Ordering::SeqCst);
-        }
-        taken
-    }
-
-    /// Puts uses back that could not be written.
-    pub(crate) fn put_back(&self, uses: Vec<Arc<KeyUsage>>) {
-        self.put(uses.into_iter().filter(|used| !used.unwritten.swap(true, Ordering::SeqCst)));
-    }
-
-    fn put(&self, uses: impl IntoIterator<Item = Arc<KeyUsage>>) {
-        let mut list = self.list.lock();
-        for used in uses {
-            if list.len() < MOST {
-                list.push(used);
-            } else {
-                used.unwritten.store(false, Ordering::SeqCst);
-            }
-        }
-        // Once for each batch, not at every use beyond it: what cannot be written is not tried without a pause.
-        if list.len() == BATCH {
-            self.pile.notify_one();
-        }
-    }
-
-    /// Comes back when there are so many that they are better written now.
-    pub(crate) async fn pile_up(&self) {
-        self.pile.notified().await;
-    }
+/// The time until a moment, as callers are told to wait: never nothing.
+pub(crate) fn wait_until(until: Timestamp, now: Timestamp) -> Duration {
+    span(now, until).unwrap_or(Duration::from_millis(1))
 }

@@ -3,27 +3,41 @@
 //! A lease looks its pool up in memory, takes the next turn (core), and opens that key (seal). The database is asked
 //! only for a pool that is not in memory. Each pool has its own slot, so that no lock is shared by all pools.
 
+mod desk;
+mod explain;
+mod findings;
+mod known;
 mod lease;
 mod platform;
 mod pool;
+mod probe;
 mod resolve;
+mod uses;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_core::owner::PoolId;
+use claviger_core::pool::Turn;
 use claviger_core::{Catalogue, Clock, KeyId, KeySecret, OrganizationId, Owner, ProviderId, Timestamp, WorkspaceId};
 use claviger_seal::MasterKey;
-use claviger_store::{KeyUse, Store, StoreError};
+use claviger_store::{KeyRecord, Store, StoreError};
 
-use lease::UnwrittenUses;
-pub use lease::{Lease, Outcome, ProviderCounts};
+use desk::{Desk, Findings, Shared};
+pub use explain::{ExplainError, Explained, Explanation, Standing};
+pub use known::Fitness;
+use known::{Claim, KnownKey};
+use lease::{Begun, wait_until};
+pub use lease::{Lease, Outcome, ProviderCounts, Tried};
 pub use platform::PlatformKey;
 pub(crate) use platform::{GivenKey, PlatformKeys};
-use pool::{LivePool, PoolMemory, Remark, Server, Taken};
-pub use resolve::{ReportError, Resolved};
+use pool::{Asked, LivePool, Nothing, PoolMemory, Remark, Server};
+pub use probe::{ProbeAnswer, Prober, TestKeyError, TestResult, Tested, Unreachable};
+pub use resolve::{ReportError, Resolved, Told};
+use uses::UnwrittenUses;
 
-use crate::coordination::{Coordination, SharingCounts};
+use crate::coordination::{Coordination, SharedTurn, SharingCounts};
 use crate::live::{Live, Slot};
 
 type PoolSlot = Slot<LivePool, PoolMemory>;
@@ -43,6 +57,15 @@ pub enum LeaseError {
     /// There are keys, and none of them opens.
     #[error("no key of the pool can be opened")]
     PoolUnreadable,
+    /// Every key rests: it is limited, out of credit, or refused.
+    #[error("every key of the pool rests")]
+    Cooling {
+        /// When the first one is back.
+        wait: Duration,
+    },
+    /// The request has tried every key that does not rest.
+    #[error("every key of the pool was tried")]
+    AllTried,
     /// The pool is not in memory, and the database does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -60,17 +83,28 @@ pub struct Rotation {
     pub platform_fallback: bool,
 }
 
+/// Which lease is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// For whom.
+    pub workspace: &'a WorkspaceId,
+    /// For whose API.
+    pub provider: &'a ProviderId,
+    /// For which model, where the provider's limits are by model.
+    pub model: Option<&'a str>,
+}
+
 /// The live pools.
 #[derive(Debug)]
 pub struct Keyring {
     store: Arc<dyn Store>,
     master: Arc<MasterKey>,
-    clock: Arc<dyn Clock>,
+    prober: Option<Arc<dyn Prober>>,
     pub(crate) platform: PlatformKeys,
     rotation: Rotation,
     pools: Live<PoolId, LivePool, PoolMemory>,
-    counts: HashMap<ProviderId, Arc<ProviderCounts>>,
-    unwritten: UnwrittenUses,
+    desks: HashMap<ProviderId, Arc<Desk>>,
+    shared: Arc<Shared>,
 }
 
 impl Keyring {
@@ -79,15 +113,20 @@ impl Keyring {
         master: Arc<MasterKey>,
         clock: Arc<dyn Clock>,
         catalogue: &Catalogue,
-        (platform, rotation): (PlatformKeys, Rotation),
+        (platform, rotation, prober): (PlatformKeys, Rotation, Option<Arc<dyn Prober>>),
         pools: Live<PoolId, LivePool, PoolMemory>,
     ) -> Self {
-        let counts = catalogue.iter().map(|provider| {
-            let counts = ProviderCounts::new(provider.id.clone());
-            (provider.id.clone(), Arc::new(counts))
+        let coordination = rotation.coordination.clone();
+        let uses = UnwrittenUses::default();
+        let (ailments, suspects) = (Findings::default(), Findings::default());
+        let shared = Arc::new(Shared { clock, coordination, uses, ailments, suspects });
+        let desks = catalogue.iter().map(|provider| {
+            let (provider, shared) = (Arc::clone(provider), Arc::clone(&shared));
+            let probed = prober.is_some() && provider.free_probe().is_some();
+            (provider.id.clone(), Arc::new(Desk { provider, probed, counts: ProviderCounts::default(), shared }))
         });
-        let counts = counts.collect();
-        Self { store, master, clock, platform, rotation, pools, counts, unwritten: UnwrittenUses::default() }
+        let desks = desks.collect();
+        Self { store, master, prober, platform, rotation, pools, desks, shared }
     }
 
     /// Hands out the next key of the pool that serves this workspace: in plain text, to be dropped as soon as the
@@ -100,6 +139,22 @@ impl Keyring {
         workspace: &WorkspaceId,
         provider: &ProviderId,
     ) -> Result<(KeySecret, Lease), LeaseError> {
+        self.lease_beyond(Wanted { workspace, provider, model: None }, &Tried::default()).await
+    }
+
+    /// The same for a request that has tried some keys: hands out another one, of another account where there is one.
+    pub async fn lease_beyond(&self, wanted: Wanted<'_>, tried: &Tried) -> Result<(KeySecret, Lease), LeaseError> {
+        let (id, slot, pool) = self.serving(wanted.workspace, wanted.provider).await?;
+        let asked = Asked { model: wanted.model, tried, now: self.shared.clock.now() };
+        self.take(&id, &slot, &pool, asked).await
+    }
+
+    /// The pool that serves a workspace.
+    async fn serving(
+        &self,
+        workspace: &WorkspaceId,
+        provider: &ProviderId,
+    ) -> Result<(PoolId, Arc<PoolSlot>, Arc<LivePool>), LeaseError> {
         let mut id = PoolId { owner: Owner::Workspace(workspace.clone()), provider: provider.clone() };
         loop {
             let slot = self.pools.slot(&id);
@@ -109,7 +164,7 @@ impl Keyring {
                 None => Box::pin(self.obtain(&id, &slot)).await?,
             };
             id.owner = match pool.server() {
-                Server::This => return self.take(&id, &slot, &pool).await,
+                Server::This => return Ok((id, slot, pool)),
                 Server::Organization(organization) => Owner::Organization(organization),
                 Server::Platform if self.rotation.platform_fallback && id.owner != Owner::Platform => Owner::Platform,
                 Server::Platform => return Err(LeaseError::NoKey),
@@ -123,27 +178,73 @@ impl Keyring {
         }
     }
 
-    async fn take(&self, id: &PoolId, slot: &PoolSlot, pool: &LivePool) -> Result<(KeySecret, Lease), LeaseError> {
-        let shared = match &self.rotation.coordination {
-            Some(coordination) if !pool.positions().is_empty() => coordination.turn(id, pool.positions()).await,
-            _ => None,
+    /// Takes the next turn among the keys that are free, and opens that key.
+    async fn take(
+        &self,
+        id: &PoolId,
+        slot: &PoolSlot,
+        pool: &LivePool,
+        asked: Asked<'_>,
+    ) -> Result<(KeySecret, Lease), LeaseError> {
+        let mut free = pool.free(&slot.companion, asked).map_err(|nothing| nothing.as_error(asked.now))?;
+        let mut shared = match &self.rotation.coordination {
+            Some(coordination) => coordination.turn(id, &free, asked.model).await,
+            None => None,
         };
-        match pool.take(id, &slot.companion.cursor, shared.map(|turn| turn.position)) {
-            Taken::Key(secret, used) => {
-                self.unwritten.note(&used, self.clock.now());
-                Ok((secret, Lease::begin(used, id.owner.kind(), Arc::clone(&pool.counts))))
+        if let Some(turn) = &shared {
+            heed(pool, turn, asked)?;
+        }
+        let cursor = &slot.companion.cursor;
+        // A key whose trial another request has just taken, or that does not open after all, passes its turn on.
+        while !free.is_empty() {
+            let told = shared.take().and_then(|turn| Some((turn.position?, turn.trial)));
+            let (position, shared_trial) = match told {
+                Some((position, trial)) => {
+                    cursor.follow(position);
+                    (position, trial)
+                }
+                None => match cursor.advance(&free) {
+                    Turn::Use(index) => (free[index], false),
+                    Turn::Empty => break,
+                },
+            };
+            if let Some(key) = pool.key(position) {
+                let claim = key.known.claim(asked.model, asked.now);
+                if claim != Claim::Taken
+                    && let Some(secret) = key.open()
+                {
+                    self.shared.uses.note(&key.known, asked.now);
+                    let begun = Begun {
+                        scope: id.owner.kind(),
+                        model: asked.model,
+                        at: asked.now,
+                        shared_trial,
+                        others: pool.positions().len() > 1,
+                    };
+                    return Ok((secret, Lease::begin(Arc::clone(key), Arc::clone(&pool.desk), begun)));
+                }
+                if claim == Claim::Trial {
+                    key.known.give_back(asked.now, asked.model);
+                }
+                if shared_trial {
+                    self.shared.trial_over(&key.known, asked.model);
+                }
             }
-            Taken::Unreadable => Err(LeaseError::PoolUnreadable),
-            Taken::NoKey => Err(LeaseError::NoKey),
+            free.to_mut().retain(|other| *other != position);
+        }
+        match pool.free(&slot.companion, asked) {
+            Err(nothing) => Err(nothing.as_error(asked.now)),
+            // Some are free, and none of them opens.
+            Ok(_) => Err(LeaseError::PoolUnreadable),
         }
     }
 
     async fn obtain(&self, id: &PoolId, slot: &Arc<PoolSlot>) -> Result<Arc<LivePool>, LeaseError> {
-        let counts = self.counts.get(&id.provider).ok_or(LeaseError::NoProvider)?;
+        let desk = self.desks.get(&id.provider).ok_or(LeaseError::NoProvider)?;
         let pool = self.pools.obtain(id, slot, async || {
             let record = self.store.pool(id).await?;
             let memory = &slot.companion;
-            let pool = LivePool::new(id, record, &self.master, memory, &self.platform, Arc::clone(counts));
+            let pool = LivePool::new(id, record, &self.master, memory, &self.platform, Arc::clone(desk));
             if self.rotation.random_start && !pool.positions().is_empty() {
                 memory.cursor.begin_at(pool.positions()[rand::random_range(0..pool.positions().len())]);
             }
@@ -176,7 +277,7 @@ impl Keyring {
 
     /// Forgets every pool of an owner.
     pub(crate) fn forget_owner(&self, owner: &Owner) {
-        for provider in self.counts.keys() {
+        for provider in self.desks.keys() {
             self.pools.forget(&PoolId { owner: owner.clone(), provider: provider.clone() });
         }
     }
@@ -193,25 +294,31 @@ impl Keyring {
         self.pools.forget_where(|_, _| true);
     }
 
-    /// When a key was used last, as far as this process knows.
-    pub(crate) fn last_used_at(&self, pool: &PoolId, key: &KeyId) -> Option<Timestamp> {
-        self.pools.slot_if_any(pool)?.companion.usage(key)?.last_used_at()
+    /// What this process knows of a key.
+    fn known(&self, pool: &PoolId, key: &KeyId) -> Option<Arc<KnownKey>> {
+        self.pools.slot_if_any(pool)?.companion.key(key)
     }
 
-    /// Writes when keys were used to the database. What cannot be written is kept for the next time.
+    /// Adds to what the database says of a key what this process knows beyond.
+    pub(crate) fn complete(&self, pool: &PoolId, record: &mut KeyRecord) -> Option<Fitness> {
+        let known = self.known(pool, &record.id)?;
+        // The database hears of uses every few seconds only.
+        record.last_used_at = record.last_used_at.max(known.last_used_at());
+        record.counts += known.counts();
+        if let Some(domain) = known.domain() {
+            record.domain = Some(domain.to_string());
+        }
+        Some(known.fitness())
+    }
+
+    /// Writes when keys were used to the database, and how their requests ended. What cannot be written is kept for the
+    /// next time.
     pub async fn write_uses(&self) -> Result<(), StoreError> {
         // As many as there are now: a busy key enters again at once, and is not written without a pause.
-        for _ in 0..self.unwritten.batches() {
-            let taken = self.unwritten.take();
-            let uses: Vec<_> = taken
-                .iter()
-                .filter_map(|used| {
-                    let at = used.last_used_at()?;
-                    Some(KeyUse { pool: used.pool.clone(), key: used.key.clone(), at })
-                })
-                .collect();
-            if let Err(error) = self.store.record_uses(&uses).await {
-                self.unwritten.put_back(taken);
+        for _ in 0..self.shared.uses.batches() {
+            let batch = self.shared.uses.take();
+            if let Err(error) = self.store.record_uses(&batch.uses()).await {
+                self.shared.uses.put_back(batch);
                 return Err(error);
             }
         }
@@ -220,12 +327,12 @@ impl Keyring {
 
     /// Comes back when so many uses wait to be written that it should be done before its time.
     pub async fn uses_pile_up(&self) {
-        self.unwritten.pile_up().await;
+        self.shared.uses.pile_up().await;
     }
 
     /// How leases ended, by provider.
-    pub fn counts(&self) -> impl Iterator<Item = &ProviderCounts> {
-        self.counts.values().map(AsRef::as_ref)
+    pub fn counts(&self) -> impl Iterator<Item = (&ProviderId, &ProviderCounts)> {
+        self.desks.iter().map(|(provider, desk)| (provider, &desk.counts))
     }
 
     /// How many pools are in memory.
@@ -257,5 +364,33 @@ impl Keyring {
     #[must_use]
     pub fn is_hearing(&self) -> bool {
         self.pools.trusted()
+    }
+}
+
+impl Nothing {
+    fn as_error(self, now: Timestamp) -> LeaseError {
+        match self {
+            Self::NoKey => LeaseError::NoKey,
+            Self::Unreadable => LeaseError::PoolUnreadable,
+            Self::Resting { until } => LeaseError::Cooling { wait: wait_until(until, now) },
+            Self::Tried => LeaseError::AllTried,
+        }
+    }
+}
+
+/// Takes in what other nodes say of the pool's keys; fails where they all rest.
+fn heed(pool: &LivePool, turn: &SharedTurn, asked: Asked<'_>) -> Result<(), LeaseError> {
+    for rest in turn.rests.iter().filter(|rest| !rest.of_model) {
+        if let Some(key) = pool.key(rest.position) {
+            key.known.rests_elsewhere(rest.remaining, asked.now);
+        }
+    }
+    match (turn.position, asked.tried.count()) {
+        (Some(_), _) => Ok(()),
+        (None, 0) => {
+            let soonest = turn.rests.iter().map(|rest| rest.remaining).min().unwrap_or_default();
+            Err(LeaseError::Cooling { wait: soonest.max(Duration::from_millis(1)) })
+        }
+        (None, _) => Err(LeaseError::AllTried),
     }
 }

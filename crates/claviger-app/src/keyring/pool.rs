@@ -1,16 +1,21 @@
 //! A pool in memory: its keys sealed, its data key opened.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use claviger_core::health::Availability;
 use claviger_core::owner::PoolId;
-use claviger_core::pool::{Cursor, KeyIndex, Position, Turn};
-use claviger_core::{KeyId, KeySecret, OrganizationId, Owner};
+use claviger_core::pool::{Cursor, Position};
+use claviger_core::{KeyId, KeySecret, OrganizationId, Owner, Timestamp};
 use claviger_seal::{DataKey, KeyPlace, MasterKey};
 use claviger_store::{PoolOwner, PoolRecord};
 use parking_lot::Mutex;
 
-use super::lease::{KeyUsage, ProviderCounts};
+use super::desk::Desk;
+use super::known::KnownKey;
+use super::lease::Tried;
 use super::platform::PlatformKeys;
 use crate::live::Weight;
 
@@ -18,25 +23,45 @@ use crate::live::Weight;
 #[derive(Debug)]
 pub(crate) struct LivePool {
     owner: Option<PoolOwner>,
-    pub(crate) counts: Arc<ProviderCounts>,
+    pub(crate) desk: Arc<Desk>,
     /// Whether there is any key, in whatever state.
     has_keys: bool,
     /// Keys that are on and open, in creation order.
-    usable: Vec<LiveKey>,
+    usable: Vec<Arc<LiveKey>>,
     /// The places of `usable`, by themselves: what rotation looks at.
     positions: Vec<Position>,
-    /// Whether there is a key that is on but does not open.
-    any_unreadable: bool,
+    /// Keys that take no part, in creation order.
+    others: Vec<IdleKey>,
     /// What is still to be noted in the database; whoever read the pool takes it.
     remarks: Mutex<Vec<Remark>>,
 }
 
+/// A key that is on and opens.
 #[derive(Debug)]
-struct LiveKey {
-    used: Arc<KeyUsage>,
-    sealed: Vec<u8>,
+pub(crate) struct LiveKey {
+    pub(crate) known: Arc<KnownKey>,
+    pub(crate) sealed: Vec<u8>,
     /// What it is sealed with: its owner's data key.
     data_key: Arc<DataKey>,
+    /// Whether the database has it: the operator's keys of the settings are in none.
+    pub(crate) is_stored: bool,
+}
+
+/// A key that takes no part.
+#[derive(Debug)]
+pub(crate) struct IdleKey {
+    pub(crate) id: KeyId,
+    pub(crate) position: Position,
+    pub(crate) why: Idle,
+}
+
+/// Why a key takes no part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Idle {
+    /// It is switched off.
+    Off,
+    /// It does not open.
+    Unreadable,
 }
 
 /// Whose keys serve where this pool is asked.
@@ -52,29 +77,37 @@ pub(crate) enum Server {
     NoWorkspace,
 }
 
-/// What outlives a pool's readings: where its rotation stands, and when its keys were used.
+/// What outlives a pool's readings: where its rotation stands, and what is known of its keys.
 #[derive(Debug, Default)]
 pub(crate) struct PoolMemory {
     pub(crate) cursor: Cursor,
-    uses: Mutex<HashMap<KeyId, Arc<KeyUsage>>>,
+    keys: Mutex<HashMap<KeyId, Arc<KnownKey>>>,
+    /// Whether any key is other than well, or may be. A pool of which all are well is not looked through.
+    remarkable: Arc<AtomicBool>,
 }
 
 impl PoolMemory {
-    /// When a key was used last, as far as this process knows.
-    pub(crate) fn usage(&self, key: &KeyId) -> Option<Arc<KeyUsage>> {
-        self.uses.lock().get(key).cloned()
+    /// What is known of a key.
+    pub(crate) fn key(&self, id: &KeyId) -> Option<Arc<KnownKey>> {
+        self.keys.lock().get(id).cloned()
     }
 
-    /// The usages of these keys, the known ones as they are; those of keys that are gone are given up.
-    fn usages<'a>(&self, pool: &PoolId, keys: impl Iterator<Item = &'a KeyId>) -> Vec<Arc<KeyUsage>> {
-        let mut known = self.uses.lock();
-        let usages = keys.map(|key| {
-            let usage = known.get(key).cloned();
-            usage.unwrap_or_else(|| Arc::new(KeyUsage::new(pool.clone(), key.clone())))
+    /// What is known of these keys, what was known already as it is; keys that are gone are given up.
+    fn known<'a>(
+        &self,
+        pool: &PoolId,
+        probed: bool,
+        keys: impl Iterator<Item = (&'a KeyId, Position)>,
+    ) -> Vec<Arc<KnownKey>> {
+        let mut all = self.keys.lock();
+        let keys = keys.map(|(id, position)| {
+            let known = all.get(id).filter(|known| known.position == position).cloned();
+            let new = || KnownKey::new(pool.clone(), id.clone(), position, probed, Arc::clone(&self.remarkable));
+            known.unwrap_or_else(|| Arc::new(new()))
         });
-        let usages: Vec<_> = usages.collect();
-        *known = usages.iter().map(|usage| (usage.key.clone(), Arc::clone(usage))).collect();
-        usages
+        let keys: Vec<_> = keys.collect();
+        *all = keys.iter().map(|known| (known.id.clone(), Arc::clone(known))).collect();
+        keys
     }
 }
 
@@ -86,13 +119,30 @@ pub(crate) struct Remark {
     pub(crate) unreadable: bool,
 }
 
-/// What a pool has to give.
-pub(crate) enum Taken {
-    Key(KeySecret, Arc<KeyUsage>),
+/// What a request asks of a pool.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    /// The model, where limits are by model.
+    pub(crate) model: Option<&'a str>,
+    /// The keys that it has tried.
+    pub(crate) tried: &'a Tried,
+    pub(crate) now: Timestamp,
+}
+
+/// Why a pool has nothing to give.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Nothing {
     /// No key is on.
     NoKey,
     /// Keys are on, and none opens.
     Unreadable,
+    /// All keys rest.
+    Resting {
+        /// When the first one is back.
+        until: Timestamp,
+    },
+    /// The request has tried every key that does not rest.
+    Tried,
 }
 
 impl LivePool {
@@ -105,25 +155,28 @@ impl LivePool {
         master: &MasterKey,
         memory: &PoolMemory,
         platform: &PlatformKeys,
-        counts: Arc<ProviderCounts>,
+        desk: Arc<Desk>,
     ) -> Self {
         let data_key = record.data_key.as_deref().and_then(|sealed| open_data_key(id, master, sealed));
         let given: Vec<_> = match id.owner {
             Owner::Platform => platform.of(&id.provider).collect(),
             Owner::Workspace(_) | Owner::Organization(_) => Vec::new(),
         };
-        let ids = record.keys.iter().map(|key| &key.id).chain(given.iter().map(|key| &key.id));
-        let mut usages = memory.usages(id, ids).into_iter();
+        let stored = record.keys.iter().map(|key| (&key.id, key.position));
+        let keys = stored.chain(given.iter().map(|key| (&key.id, key.position)));
+        let mut known = memory.known(id, desk.probed, keys).into_iter();
+        let now = desk.shared.clock.now();
         let mut pool = Self {
             owner: record.owner,
-            counts,
+            desk,
             has_keys: !(record.keys.is_empty() && given.is_empty()),
             usable: Vec::new(),
             positions: Vec::new(),
-            any_unreadable: false,
+            others: Vec::new(),
             remarks: Mutex::default(),
         };
-        for (key, used) in record.keys.into_iter().zip(usages.by_ref()) {
+        for (key, known) in record.keys.into_iter().zip(known.by_ref()) {
+            known.read(key.fingerprint, key.ailment, key.domain, now);
             let opener = data_key.as_ref().filter(|data_key| open(data_key, id, &key.id, &key.sealed).is_some());
             if opener.is_some() == key.unreadable {
                 pool.remarks.get_mut().push(Remark {
@@ -133,20 +186,21 @@ impl LivePool {
                 });
             }
             match (key.enabled, opener) {
-                (true, Some(opener)) => pool.push(key.position, used, key.sealed, opener),
-                (true, None) => pool.any_unreadable = true,
-                (false, _) => {}
+                (true, Some(opener)) => pool.push(known, key.sealed, opener, true),
+                (true, None) => pool.others.push(IdleKey { id: key.id, position: key.position, why: Idle::Unreadable }),
+                (false, _) => pool.others.push(IdleKey { id: key.id, position: key.position, why: Idle::Off }),
             }
         }
-        for (key, used) in given.into_iter().zip(usages) {
-            pool.push(key.position, used, key.sealed.clone(), platform.data_key());
+        for (key, known) in given.into_iter().zip(known) {
+            pool.push(known, key.sealed.clone(), platform.data_key(), false);
         }
         pool
     }
 
-    fn push(&mut self, position: Position, used: Arc<KeyUsage>, sealed: Vec<u8>, data_key: &Arc<DataKey>) {
-        self.positions.push(position);
-        self.usable.push(LiveKey { used, sealed, data_key: Arc::clone(data_key) });
+    fn push(&mut self, known: Arc<KnownKey>, sealed: Vec<u8>, data_key: &Arc<DataKey>, is_stored: bool) {
+        self.positions.push(known.position);
+        let data_key = Arc::clone(data_key);
+        self.usable.push(Arc::new(LiveKey { known, sealed, data_key, is_stored }));
     }
 
     /// Whose keys serve where this pool is asked. A pool that has keys is exclusive, whatever their state.
@@ -170,47 +224,81 @@ impl LivePool {
         &self.positions
     }
 
+    /// The keys that take part.
+    pub(crate) fn usable(&self) -> &[Arc<LiveKey>] {
+        &self.usable
+    }
+
+    /// The keys that take no part.
+    pub(crate) fn others(&self) -> &[IdleKey] {
+        &self.others
+    }
+
+    /// The key at this place, if it takes part.
+    pub(crate) fn key(&self, position: Position) -> Option<&Arc<LiveKey>> {
+        self.positions.binary_search(&position).ok().map(|index| &self.usable[index])
+    }
+
     /// Takes what is still to be noted in the database.
     pub(crate) fn take_remarks(&self) -> Vec<Remark> {
         std::mem::take(&mut *self.remarks.lock())
     }
 
-    /// Takes the next key's turn and opens it. `shared` is the turn in the order that all nodes share, if there is one.
-    pub(crate) fn take(&self, id: &PoolId, cursor: &Cursor, shared: Option<Position>) -> Taken {
-        let shared = shared.and_then(|position| self.positions.binary_search(&position).ok());
-        if let Some(index) = shared {
-            cursor.follow(self.positions[index]);
-            if let Some(taken) = self.open(id, index) {
-                return taken;
+    /// The keys that the request may have, by their places in creation order; never none.
+    ///
+    /// After a try they are the ones of other accounts, as far as there are any: keys of one account share its limits.
+    pub(crate) fn free(&self, memory: &PoolMemory, asked: Asked<'_>) -> Result<Cow<'_, [Position]>, Nothing> {
+        if self.usable.is_empty() {
+            let unreadable = self.others.iter().any(|key| key.why == Idle::Unreadable);
+            return Err(if unreadable { Nothing::Unreadable } else { Nothing::NoKey });
+        }
+        if asked.tried.count() == 0 && !memory.remarkable.load(Ordering::SeqCst) {
+            return Ok(Cow::Borrowed(&self.positions));
+        }
+        // Lowered before the keys are looked at: who raises it meanwhile is not missed.
+        memory.remarkable.store(false, Ordering::SeqCst);
+        let (mut free, mut elsewhere, mut back) = (Vec::new(), Vec::new(), None);
+        for key in &self.usable {
+            let known = &key.known;
+            if known.is_remarkable() {
+                memory.remarkable.store(true, Ordering::SeqCst);
+            }
+            if asked.tried.has(&known.id) {
+                continue;
+            }
+            match known.availability(asked.model, asked.now) {
+                Availability::Resting { until } => back = Some(back.map_or(until, |back: Timestamp| back.min(until))),
+                Availability::Now | Availability::Trial => {
+                    free.push(known.position);
+                    if !known.domain().is_some_and(|domain| asked.tried.has_domain(&domain)) {
+                        elsewhere.push(known.position);
+                    }
+                }
             }
         }
-        // Every key here opened when the pool was read, so the first turn is the last one needed. Should one not open
-        // now all the same, its turn passes on, at most once around.
-        for _ in 0..self.usable.len() {
-            let Turn::Use(index) = cursor.advance(&self.positions) else {
-                break;
-            };
-            if let Some(taken) = self.open(id, index) {
-                return taken;
-            }
+        match (back, elsewhere.is_empty(), free.is_empty()) {
+            (_, false, _) => Ok(Cow::Owned(elsewhere)),
+            (_, true, false) => Ok(Cow::Owned(free)),
+            (Some(until), true, true) if asked.tried.count() == 0 => Err(Nothing::Resting { until }),
+            (_, true, true) => Err(Nothing::Tried),
         }
-        if self.any_unreadable || !self.usable.is_empty() { Taken::Unreadable } else { Taken::NoKey }
     }
+}
 
-    fn open(&self, id: &PoolId, index: KeyIndex) -> Option<Taken> {
-        let key = &self.usable[index];
-        let secret = open(&key.data_key, id, &key.used.key, &key.sealed)?;
-        Some(Taken::Key(secret, Arc::clone(&key.used)))
+impl LiveKey {
+    /// Opens it. It opened when the pool was read, so that this fails only where memory is broken.
+    pub(crate) fn open(&self) -> Option<KeySecret> {
+        open(&self.data_key, &self.known.pool, &self.known.id, &self.sealed)
     }
 }
 
 impl Weight for LivePool {
     /// What was measured of pools on 64 bits: the slot with its cursor and the cache's own entry, the owner's opened
-    /// data key, and for each key its sealed form and its usage.
+    /// data key, and for each key its sealed form and what is known of it.
     fn bytes(&self) -> u64 {
-        let keys: usize = self.usable.iter().map(|key| key.sealed.len() + 450).sum();
+        let keys: usize = self.usable.iter().map(|key| key.sealed.len() + 900).sum();
         let data_key = if self.usable.is_empty() { 0 } else { 1_500 };
-        (keys + data_key + 900) as u64
+        (keys + data_key + 900 + self.others.len() * 64) as u64
     }
 }
 

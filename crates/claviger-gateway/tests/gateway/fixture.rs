@@ -38,7 +38,9 @@ pub(crate) fn patient() -> GatewaySettings {
         connect_timeout: Duration::from_secs(5),
         response_timeout: Duration::from_mins(1),
         idle_timeout: Duration::from_mins(1),
-        replay_limit: 1024 * 1024,
+        replay_limit: 8 * 1024 * 1024,
+        replay_budget: 64 * 1024 * 1024,
+        retry_overloaded: 0,
     }
 }
 
@@ -77,6 +79,16 @@ impl Fixture {
         let secret = random_secret();
         let permit = self.test.manage_keys(&self.workspace);
         self.test.app.keys.add(&permit, put_key(provider, &secret)).await.unwrap();
+        secret
+    }
+
+    /// Replaces the secret of the provider's first key; answers the new one.
+    pub(crate) async fn replace_first_key(&self, provider: &str) -> String {
+        let listed = self.test.app.keys.list(&self.test.list_keys(&self.workspace)).await.unwrap();
+        let first = listed.into_iter().find(|key| key.record.provider.as_str() == provider).unwrap();
+        let secret = random_secret();
+        let permit = self.test.manage_keys(&self.workspace);
+        self.test.app.keys.replace(&permit, &first.record.id, put_key(provider, &secret)).await.unwrap();
         secret
     }
 

@@ -2,7 +2,10 @@
 
 mod bodies;
 mod connections;
+mod courier;
 mod faults;
 mod fixture;
+mod health;
 mod providers;
 mod refusals;
+mod second_keys;

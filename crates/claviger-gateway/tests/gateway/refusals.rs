@@ -148,7 +148,7 @@ async fn a_provider_that_wants_its_key_in_the_body_gets_it_there() {
 
     let answer = client.send(Method::POST, "/gateway/inbody/x", &json!([1])).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (400, "invalid_json"));
-    let answer = client.send(Method::POST, "/gateway/inbody/x", &json!("x".repeat(1024 * 1024 + 1))).await;
+    let answer = client.send(Method::POST, "/gateway/inbody/x", &json!("x".repeat(8 * 1024 * 1024 + 1))).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (413, "body_too_large"));
 
     let secret = fixture.key("basic").await;

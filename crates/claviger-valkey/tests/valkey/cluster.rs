@@ -1,11 +1,14 @@
 //! Clusters.
 
+use std::time::Duration;
+
 use claviger_app::coordination::Coordination;
+use claviger_core::pool::Position;
 use claviger_test_services as services;
 use claviger_valkey::Valkey;
 
 use crate::log::Log;
-use crate::{HASTY, PATIENT, given_up, missed, random_pool, shared_again, turn};
+use crate::{HASTY, PATIENT, given_up, missed, positions, random_pool, shared_again, turn};
 
 fn url(cluster: &services::Valkey) -> String {
     // The first of the nodes may be away.
@@ -27,7 +30,21 @@ async fn nodes_share_turns_over_a_cluster() {
     }
     cluster.command(&["SCRIPT", "FLUSH"]).unwrap();
     assert_eq!(turn(&nodes[0], &random_pool(), &[1, 2]).await, Some(1));
-    assert_eq!(nodes[0].counts().missed + nodes[1].counts().missed, 0);
+    for _ in 0..20 {
+        let pool = random_pool();
+        nodes[0].rest(&pool, Position(1), None, Duration::from_hours(1));
+        nodes[0].rest(&pool, Position(2), Some("m"), Duration::ZERO);
+        nodes[0].told().await;
+        for (model, position, trial) in [(Some("m"), 2, true), (Some("m"), 3, false), (None, 2, false)] {
+            let turn = nodes[1].turn(&pool, &positions(&[1, 2, 3]), model).await.unwrap();
+            assert_eq!((turn.position, turn.trial), (Some(Position(position)), trial));
+        }
+        nodes[1].healed(&pool, Position(1), None);
+        nodes[1].told().await;
+        assert_eq!(turn(&nodes[0], &pool, &[1]).await, Some(1));
+    }
+    let (one, other) = (nodes[0].counts(), nodes[1].counts());
+    assert_eq!((one.missed + other.missed, one.lost + other.lost), (0, 0));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod cluster;
 mod faults;
 mod log;
 mod refusals;
+mod rests;
 mod tls;
 mod turns;
 
@@ -16,6 +17,7 @@ use claviger_app::coordination::Coordination;
 use claviger_core::Owner;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
+use claviger_test_services as services;
 use claviger_valkey::{Settings, Valkey};
 
 /// Nothing is late by it, however busy the machine is.
@@ -24,6 +26,12 @@ const PATIENT: Settings = Settings { budget: Duration::from_secs(5), patience: D
 const HASTY: Settings = Settings { budget: Duration::from_millis(50), patience: Duration::from_secs(1) };
 /// When an event that is waited for is not coming.
 const NEVER: Duration = Duration::from_secs(30);
+
+async fn node() -> Valkey {
+    let valkey = Valkey::connect(&services::shared_valkey().unwrap(), PATIENT).await.unwrap();
+    assert!(valkey.ready().await, "CLAVIGER_TEST_VALKEY cannot be reached");
+    valkey
+}
 
 fn random_pool() -> PoolId {
     let id = format!("test-{:016x}", rand::random::<u64>());
@@ -43,7 +51,7 @@ fn positions(of: &[u64]) -> Vec<Position> {
 }
 
 async fn turn(valkey: &Valkey, pool: &PoolId, usable: &[u64]) -> Option<u64> {
-    valkey.turn(pool, &positions(usable)).await.map(|turn| turn.position.0)
+    Some(valkey.turn(pool, &positions(usable), None).await?.position?.0)
 }
 
 /// Takes turns until one is shared.

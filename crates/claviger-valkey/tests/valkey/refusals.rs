@@ -74,7 +74,7 @@ async fn a_user_needs_the_rights_that_are_named_and_no_others() {
     let grown = format!(">{password}");
     let user = ["ACL", "SETUSER", "node", "reset", "on", &grown, "~claviger:*", "+@connection", "+evalsha", "+eval"];
     server.command(&user).unwrap();
-    for right in ["+script|load", "+hgetall", "+hset", "+pexpire"] {
+    for right in ["+script|load", "+hmget", "+hset", "+pexpire", "+time", "+hgetall", "+hdel"] {
         let error = refusal(&url, &password).await;
         assert!(matches!(error, ConnectError::NoRight(_)), "{error}");
         server.command(&["ACL", "SETUSER", "node", right]).unwrap();

@@ -3,9 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::thread;
 
-use claviger_app::coordination::{Coordination, Rest, SharedTurn};
-use claviger_core::Timestamp;
-use claviger_core::pool::{Position, Turn, turn_after};
+use claviger_app::coordination::Coordination;
+use claviger_core::pool::{Turn, turn_after};
 use claviger_test_services as services;
 use claviger_valkey::Valkey;
 use proptest::prelude::*;
@@ -13,13 +12,7 @@ use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
 use crate::log::Log;
-use crate::{PATIENT, key, positions, random_pool, turn};
-
-async fn node() -> Valkey {
-    let valkey = Valkey::connect(&services::shared_valkey().unwrap(), PATIENT).await.unwrap();
-    assert!(valkey.ready().await, "CLAVIGER_TEST_VALKEY cannot be reached");
-    valkey
-}
+use crate::{PATIENT, key, node, positions, random_pool, turn};
 
 #[tokio::test]
 async fn two_nodes_take_turns_in_one_order() {
@@ -121,18 +114,6 @@ async fn a_pool_is_kept_for_a_week_after_its_last_turn() {
         server.command(&["PEXPIRE", &key(&pool), "1000000"]).unwrap();
     }
     assert_eq!(server.command(&["HGETALL", &key(&pool)]).unwrap(), "last\n1");
-}
-
-#[tokio::test]
-async fn rests_are_told_with_the_turn() {
-    let server = services::Valkey::start().unwrap();
-    let node = Valkey::connect(&server.url(), PATIENT).await.unwrap();
-    let pool = random_pool();
-    let fields = ["rest:2", "1700000000000", "rest:x", "1", "rest:3", "soon", "other", "5", "last", "1"];
-    server.command(&[&["HSET", &key(&pool)], &fields[..]].concat()).unwrap();
-    let rest = Rest { position: Position(2), until: Timestamp::from_millis(1_700_000_000_000) };
-    let expected = SharedTurn { position: Position(2), rests: vec![rest] };
-    assert_eq!(node.turn(&pool, &positions(&[1, 2])).await, Some(expected));
 }
 
 #[tokio::test]

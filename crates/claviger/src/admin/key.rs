@@ -2,7 +2,8 @@
 
 use anyhow::{Context, anyhow, bail};
 use claviger_app::access::{ListKeys, ManageKeys, Permit, Principal};
-use claviger_app::keys::{PutKey, PutKeyError};
+use claviger_app::keyring::Standing;
+use claviger_app::keys::{ListedKey, PutDone, PutKey, PutKeyError};
 use claviger_app::{App, KeyRecord};
 use claviger_core::{KeyId, KeyName, Owner, ProviderId};
 use serde_json::{Value, json};
@@ -58,13 +59,13 @@ impl<'a> At<'a> {
         Ok(Self { app, list, manage })
     }
 
-    async fn keys(&self) -> anyhow::Result<Vec<KeyRecord>> {
+    async fn keys(&self) -> anyhow::Result<Vec<ListedKey>> {
         Ok(self.app.keys.list(&self.list).await?)
     }
 
     async fn provider_of(&self, id: &KeyId) -> anyhow::Result<ProviderId> {
         let keys = self.keys().await?;
-        let key = keys.into_iter().find(|key| key.id == *id);
+        let key = keys.into_iter().map(|key| key.record).find(|key| key.id == *id);
         Ok(key.with_context(|| format!("there is no such key of {}", self.list.on()))?.provider)
     }
 
@@ -78,13 +79,13 @@ impl<'a> At<'a> {
 async fn list(at: &At<'_>, json: bool, provider: Option<String>) -> anyhow::Result<()> {
     let mut keys = at.keys().await?;
     if let Some(provider) = provider {
-        keys.retain(|key| key.provider.as_str() == provider);
+        keys.retain(|key| key.record.provider.as_str() == provider);
         if keys.is_empty() {
             at.is_in_catalogue(&provider)?;
         }
     }
     if json {
-        return show_list("keys", keys.iter().map(whole).collect());
+        return show_list("keys", keys.iter().map(|key| listed(key, &keys)).collect());
     }
     keys.iter().try_for_each(|key| print::result(&line(key)))?;
     Ok(())
@@ -100,8 +101,8 @@ async fn add(
     at.is_in_catalogue(provider)?;
     // Before anybody is asked for a secret: whether there is somebody to give it to.
     at.keys().await?;
-    let put = PutKey { provider: provider.parse()?, secret: secret::read(&flags)?, name };
-    let added = at.app.keys.add(&at.manage, put).await.map_err(refusal)?;
+    let put = PutKey { provider: provider.parse()?, secret: secret::read(&flags)?, name, verify: false };
+    let PutDone { key: added, tested: _ } = at.app.keys.add(&at.manage, put).await.map_err(refusal)?;
     show(json, &json!({"success": true, "key": stored(&added)}), || added.id.to_string())
 }
 
@@ -112,8 +113,8 @@ async fn replace(
     (name, flags): (Option<String>, SecretFlags),
 ) -> anyhow::Result<()> {
     let name = new_name(name.as_deref())?;
-    let put = PutKey { provider: at.provider_of(id).await?, secret: secret::read(&flags)?, name };
-    let replaced = at.app.keys.replace(&at.manage, id, put).await.map_err(refusal)?;
+    let put = PutKey { provider: at.provider_of(id).await?, secret: secret::read(&flags)?, name, verify: false };
+    let PutDone { key: replaced, tested: _ } = at.app.keys.replace(&at.manage, id, put).await.map_err(refusal)?;
     let mut value = stored(&replaced);
     value["updatedAt"] = json!(replaced.updated_at);
     show(json, &json!({"success": true, "key": value}), || replaced.id.to_string())
@@ -123,8 +124,8 @@ async fn replace(
 type Changes = (New<KeyName>, Option<bool>);
 
 async fn change(at: &At<'_>, json: bool, id: &str, (name, enabled): Changes) -> anyhow::Result<()> {
-    let key = at.app.keys.change(&at.manage, &id.parse()?, name, enabled).await?;
-    show(json, &json!({"success": true, "key": whole(&key)}), || key.id.to_string())
+    let (key, standing) = at.app.keys.change(&at.manage, &id.parse()?, name, enabled).await?;
+    show(json, &json!({"success": true, "key": whole(&key, &standing)}), || key.id.to_string())
 }
 
 async fn delete(at: &At<'_>, json: bool, id: &KeyId) -> anyhow::Result<()> {
@@ -146,20 +147,49 @@ fn refusal(error: PutKeyError) -> anyhow::Error {
     }
 }
 
-/// As the API lists it.
-fn whole(key: &KeyRecord) -> Value {
-    json!({
+/// As the API lists it: with a warning, where keys of its pool share one limit.
+fn listed(key: &ListedKey, all: &[ListedKey]) -> Value {
+    let ListedKey { record, standing, shares_limit_with: others } = key;
+    let mut value = whole(record, standing);
+    if !others.is_empty() {
+        let ids = all.iter().map(|key| &key.record.id).filter(|id| **id == record.id || others.contains(*id));
+        let ids: Vec<_> = ids.collect();
+        let message = format!("These {} keys share one limit.", ids.len());
+        value["warning"] = json!({"code": "shared_limit", "message": message, "keyIds": ids});
+    }
+    value
+}
+
+/// As the API shows it.
+fn whole(key: &KeyRecord, standing: &Standing) -> Value {
+    let mut value = json!({
         "id": key.id,
         "providerId": key.provider,
         "name": key.name,
         "maskedKey": key.masked,
         "enabled": key.enabled,
-        "status": key.status,
+        "status": standing.status,
+        "domain": key.domain,
+        "counts": {
+            "requests": key.counts.requests,
+            "ok": key.counts.ok,
+            "rateLimited": key.counts.rate_limited,
+            "rejected": key.counts.rejected,
+            "callerErrors": key.counts.caller_errors,
+            "providerErrors": key.counts.provider_errors,
+        },
         "createdBy": key.created_by,
         "createdAt": key.created_at,
         "updatedAt": key.updated_at,
         "lastUsedAt": key.last_used_at,
-    })
+    });
+    if let Some(reason) = &standing.reason {
+        value["statusReason"] = json!(reason);
+    }
+    if let Some(at) = standing.available_at {
+        value["availableAt"] = json!(at);
+    }
+    value
 }
 
 /// As the API answers to an add.
@@ -173,9 +203,11 @@ fn stored(key: &KeyRecord) -> Value {
     })
 }
 
-fn line(key: &KeyRecord) -> String {
+fn line(listed: &ListedKey) -> String {
+    let ListedKey { record: key, standing, .. } = listed;
     let name = key.name.as_ref().map_or("-", KeyName::as_str);
     let switch = if key.enabled { "on" } else { "off" };
     let used = key.last_used_at.map_or_else(|| "-".to_owned(), |at| at.to_string());
-    format!("{}\t{}\t{}\t{name}\t{switch}\t{}\t{used}", key.id, key.provider, key.masked, key.status.as_str())
+    let (status, reason) = (standing.status.as_str(), standing.reason.as_deref().unwrap_or("-"));
+    format!("{}\t{}\t{}\t{name}\t{switch}\t{status}\t{used}\t{reason}", key.id, key.provider, key.masked)
 }

@@ -77,11 +77,23 @@ fn a_bad_setting_is_named_in_one_line() {
         ("CLAVIGER_CACHE__STALE_GRACE", "-1s", "cache.stale_grace"),
         ("CLAVIGER_DATABASE__CONNECTIONS", "0", "database.connections"),
         ("CLAVIGER_LOG__LEVEL", "loud", "log.level"),
+        ("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "http://a", "webhooks.allowed_hosts"),
+        ("CLAVIGER_WEBHOOKS__ALLOWED_HOST", "a", "webhooks.allowed_host"),
     ];
     for (name, value, setting) in rows {
         let refusal = refusal(&[(name, value)]);
         assert!(refusal.contains(setting), "{name}={value}: {refusal}");
         assert!(!refusal.contains('\n'), "{refusal}");
+    }
+}
+
+#[test]
+fn hosts_of_webhooks_are_listed_in_the_environment_with_commas() {
+    let settings = load(&[("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "hooks.internal, 10.0.0.5:8080")]).unwrap();
+    let expected = Reach::new(["hooks.internal", "10.0.0.5:8080"]).unwrap();
+    assert_eq!(settings.webhooks.reach().unwrap(), expected);
+    for none in [&[][..], &[("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "")]] {
+        assert_eq!(load(none).unwrap().webhooks.reach().unwrap(), Reach::default());
     }
 }
 

@@ -73,6 +73,29 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+/// Several texts: a list or, as the environment has it, separated by commas.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(from = "ListOrText")]
+pub(crate) struct Texts(pub(crate) Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "a list of texts")]
+enum ListOrText {
+    List(Vec<String>),
+    Text(String),
+}
+
+impl From<ListOrText> for Texts {
+    fn from(given: ListOrText) -> Self {
+        Self(match given {
+            ListOrText::List(list) => list,
+            ListOrText::Text(text) => {
+                text.split(',').map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned).collect()
+            }
+        })
+    }
+}
+
 impl TryFrom<String> for LogFormat {
     type Error = &'static str;
 

@@ -1,0 +1,143 @@
+//! What is done about a key's health beside the request that showed it: it is stored, others are told, and probes go out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_core::health::{Ailment, AilmentKind};
+use claviger_core::{EventId, Owner, Timestamp, WorkspaceId};
+use claviger_store::{AilmentChange, NewEvent, StoreError};
+use serde_json::{Map, Value, json};
+
+use super::Keyring;
+use super::desk::Finding;
+use super::known::KnownKey;
+
+/// How long a probe of a rejected key is this node's alone.
+const PROBE_CLAIM: Duration = Duration::from_secs(30);
+/// How many rejected keys are probed in one go.
+const PROBES_AT_ONCE: u32 = 16;
+
+impl Keyring {
+    /// Comes back when there is something to store of keys' health.
+    pub async fn ailments_come(&self) {
+        self.shared.ailments.come().await;
+    }
+
+    /// Stores what was found out about keys' health. What cannot be stored is kept for the next time.
+    pub async fn store_ailments(&self) -> Result<(), StoreError> {
+        let mut findings = self.shared.ailments.take();
+        while let Some(finding) = findings.pop() {
+            if let Err(error) = self.store_ailment(&finding).await {
+                findings.push(finding);
+                self.shared.ailments.put_back(findings);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn store_ailment(&self, finding: &Finding) -> Result<(), StoreError> {
+        let Finding { known, sealed, began } = finding;
+        // As it is now: what was found since is stored with it.
+        let (ailment, now) = (known.ailment(), self.shared.clock.now());
+        let change = AilmentChange { ailment, began: *began, events: self.events(known, ailment, now) };
+        if self.store.put_ailment(&known.pool, &known.id, sealed, &change).await? {
+            tracing::info!(
+                pool = %known.pool,
+                key = %known.id,
+                state = ailment.map_or("well", |ailment| ailment.kind.as_str()),
+                status = ailment.map(|ailment| ailment.status),
+                "a key's health changed"
+            );
+            known.stored(ailment, now);
+        }
+        Ok(())
+    }
+
+    /// What the workspace's webhooks are told.
+    fn events(&self, known: &KnownKey, ailment: Option<Ailment>, now: Timestamp) -> Vec<NewEvent> {
+        let Owner::Workspace(workspace) = &known.pool.owner else {
+            return Vec::new();
+        };
+        let mut data = Map::new();
+        data.insert("keyId".to_owned(), known.id.as_str().into());
+        let name = match ailment.map(|ailment| ailment.kind) {
+            None => "key.recovered",
+            Some(AilmentKind::Exhausted) => "key.exhausted",
+            Some(AilmentKind::Rejected) => "key.rejected",
+        };
+        if let Some(ailment) = ailment {
+            data.insert("statusReason".to_owned(), known.fitness().health.reason().into());
+            data.insert("availableAt".to_owned(), ailment.until.to_string().into());
+        }
+        let mut events: Vec<_> = event(name, workspace, known, data, now).into_iter().collect();
+        if ailment.is_some()
+            && let Some(back) = self.all_ail(known)
+        {
+            let data = Map::from_iter([("availableAt".to_owned(), Value::from(back.to_string()))]);
+            events.extend(event("pool.unavailable", workspace, known, data, now));
+        }
+        events
+    }
+
+    /// When the first key of a pool is back, where all of those that are on are exhausted or rejected.
+    fn all_ail(&self, known: &KnownKey) -> Option<Timestamp> {
+        let pool = self.pools.kept(&*self.pools.slot_if_any(&known.pool)?)?;
+        let untils: Option<Vec<_>> = pool.usable().iter().map(|key| Some(key.known.ailment()?.until)).collect();
+        untils?.into_iter().min()
+    }
+
+    /// Comes back when a key was refused that a probe could tell more about.
+    pub async fn suspects_come(&self) {
+        self.shared.suspects.come().await;
+    }
+
+    /// Probes keys that were refused once.
+    pub async fn probe_suspects(&self) {
+        for Finding { known, .. } in self.shared.suspects.take() {
+            self.probe_quietly(&known).await;
+        }
+    }
+
+    /// Probes rejected keys whose rest is over: those that no other node probes.
+    pub async fn probe_rejected(&self) -> Result<(), StoreError> {
+        let now = self.shared.clock.now();
+        for claim in self.store.claim_probes(now, now.after(PROBE_CLAIM), PROBES_AT_ONCE).await? {
+            let Some(desk) = self.desks.get(&claim.pool.provider) else {
+                continue;
+            };
+            if !desk.probed {
+                continue;
+            }
+            match self.probe_key(&claim.pool, &claim.key).await {
+                Ok(_) => {}
+                Err(error) => tracing::warn!(pool = %claim.pool, key = %claim.key, %error, "a key could not be probed"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn probe_quietly(&self, known: &Arc<KnownKey>) {
+        if let Err(error) = self.probe_key(&known.pool, &known.id).await {
+            tracing::warn!(pool = %known.pool, key = %known.id, %error, "a key could not be probed");
+        }
+    }
+}
+
+/// An event in the form of Standard Webhooks: type, time, data.
+fn event(
+    name: &str,
+    workspace: &WorkspaceId,
+    known: &KnownKey,
+    data: Map<String, Value>,
+    now: Timestamp,
+) -> Option<NewEvent> {
+    let mut random = [0; 10];
+    claviger_seal::fill_random(&mut random).ok()?;
+    let mut all = Map::new();
+    all.insert("workspaceId".to_owned(), workspace.as_str().into());
+    all.insert("providerId".to_owned(), known.pool.provider.as_str().into());
+    all.extend(data);
+    let payload = json!({"type": name, "timestamp": now.to_string(), "data": all});
+    Some(NewEvent { id: EventId::new(now, random), event: name.to_owned(), payload: payload.to_string(), at: now })
+}
