@@ -13,6 +13,7 @@ use claviger_store::StoreError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgConnection, PgPool, Postgres};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 
@@ -42,23 +43,31 @@ pub(crate) struct Manner {
     deadline: Duration,
     /// The statement that begins a transaction, where there is more than one statement.
     begin: Option<&'static str>,
+    /// Whether it may have the connection that is kept free for proofs of hearing.
+    proof: bool,
 }
 
 /// One statement that reads.
-pub(crate) const READ: Manner = Manner { deadline: Duration::from_secs(5), begin: None };
+pub(crate) const READ: Manner = Manner { deadline: Duration::from_secs(5), begin: None, proof: false };
 /// One statement that writes, and does no harm when it is done twice.
-pub(crate) const TOUCH: Manner = Manner { deadline: Duration::from_secs(10), begin: None };
+pub(crate) const TOUCH: Manner = Manner { deadline: Duration::from_secs(10), begin: None, proof: false };
+/// One statement by which this process proves that it hears of changes. It does not wait behind requests: a node that is
+/// busy would count as deaf, ask the database for every request, and be busier still.
+pub(crate) const PROOF: Manner = Manner { deadline: Duration::from_secs(10), begin: None, proof: true };
 /// A change.
 pub(crate) const WRITE: Manner =
-    Manner { deadline: Duration::from_secs(10), begin: Some("BEGIN ISOLATION LEVEL READ COMMITTED") };
+    Manner { deadline: Duration::from_secs(10), begin: Some("BEGIN ISOLATION LEVEL READ COMMITTED"), proof: false };
 /// One statement that reads everything.
-pub(crate) const COUNT: Manner = Manner { deadline: Duration::from_mins(1), begin: None };
+pub(crate) const COUNT: Manner = Manner { deadline: Duration::from_mins(1), begin: None, proof: false };
 /// Many rows of several tables, of one instant.
-pub(crate) const COPY_OUT: Manner =
-    Manner { deadline: Duration::from_mins(1), begin: Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY") };
+pub(crate) const COPY_OUT: Manner = Manner {
+    deadline: Duration::from_mins(1),
+    begin: Some("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+    proof: false,
+};
 /// Many changes at once.
 pub(crate) const COPY_IN: Manner =
-    Manner { deadline: Duration::from_mins(1), begin: Some("BEGIN ISOLATION LEVEL READ COMMITTED") };
+    Manner { deadline: Duration::from_mins(1), begin: Some("BEGIN ISOLATION LEVEL READ COMMITTED"), proof: false };
 
 /// An answer on its way, over a connection that is borrowed for `'c`; what the question borrows beside lives for `'a`,
 /// which is at least as long.
@@ -75,6 +84,8 @@ pub(crate) fn asked<'a: 'c, 'c, T>(answer: impl Future<Output = T> + Send + 'c) 
 #[derive(Debug)]
 pub(crate) struct Connections {
     pool: PgPool,
+    /// Turns at all connections but one.
+    turns: Semaphore,
     returning: TaskTracker,
 }
 
@@ -90,7 +101,8 @@ impl Connections {
             .test_before_acquire(false)
             .after_connect(|db, _| Box::pin(async move { db.execute(SESSION).await.map(drop) }))
             .connect_lazy_with(options);
-        Self { pool, returning: TaskTracker::new() }
+        let turns = Semaphore::new(usize::try_from(most.max(2) - 1).unwrap_or(Semaphore::MAX_PERMITS));
+        Self { pool, turns, returning: TaskTracker::new() }
     }
 
     /// Asks a question, again where that may help and does no harm.
@@ -125,6 +137,12 @@ impl Connections {
         E: Refusal,
         F: for<'c> Fn(&'c mut PgConnection) -> Asked<'a, 'c, Result<T, E>> + Send + Sync,
     {
+        let _turn = if manner.proof {
+            None
+        } else {
+            let turn = timeout(ACQUIRE_TIMEOUT, self.turns.acquire()).await;
+            turn.map_err(|_late| unavailable("no connection became free in time"))?.ok()
+        };
         let mut held = Held { connection: Some(self.pool.acquire().await.map_err(meaning)?), by: self };
         let Some(db) = held.connection.as_deref_mut() else {
             return Err(unavailable("no connection").into());

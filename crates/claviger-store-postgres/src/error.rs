@@ -27,6 +27,7 @@ pub(crate) mod code {
     pub(crate) const ADMIN_SHUTDOWN: &str = "57P01";
     pub(crate) const CRASH_SHUTDOWN: &str = "57P02";
     pub(crate) const STARTING_UP: &str = "57P03";
+    pub(crate) const IDLE_SESSION: &str = "57P05";
 }
 
 /// The server's code, where the error is its own.
@@ -122,7 +123,9 @@ fn remedy(error: &sqlx::Error) -> Remedy {
         sqlx::Error::Io(_) => Remedy::AnotherConnection,
         sqlx::Error::Database(_) => match sqlstate(error).unwrap_or_default().as_str() {
             code::SERIALIZATION | code::DEADLOCK => Remedy::FromTheBeginning,
-            code::ADMIN_SHUTDOWN | code::CRASH_SHUTDOWN | code::STARTING_UP => Remedy::AnotherConnection,
+            code::ADMIN_SHUTDOWN | code::CRASH_SHUTDOWN | code::STARTING_UP | code::IDLE_SESSION => {
+                Remedy::AnotherConnection
+            }
             other if other.starts_with(code::CLASS_CONNECTION) => Remedy::AnotherConnection,
             _ => Remedy::None,
         },

@@ -57,6 +57,7 @@ use sqlx::postgres::PgConnectOptions;
 
 pub use crate::open::PostgresFound;
 
+use crate::address::Address;
 use crate::connections::{COPY_IN, COPY_OUT, COUNT, Connections, READ, TOUCH, WRITE, asked};
 
 /// A store in one PostgreSQL database.
@@ -75,6 +76,12 @@ impl PostgresStore {
     /// The URL has the form `postgres://user:password@host:port/database?sslmode=verify-full&sslrootcert=/etc/ca.pem`.
     pub async fn find(url: &str, connections: u32) -> Result<PostgresFound, OpenStoreError> {
         PostgresFound::at(url, connections).await
+    }
+
+    /// Host, port and database that a URL names, without user and password.
+    #[must_use]
+    pub fn name_of(url: &str) -> Option<String> {
+        Address::parse(url).ok().map(|address| address.name)
     }
 
     /// Finds a database and brings its schema up to date.
@@ -124,7 +131,8 @@ impl Store for PostgresStore {
     }
 
     async fn delete_organization(&self, id: &OrganizationId) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(organization::delete(db, id))).await
+        // It takes all of its workspaces out of it, which may be very many.
+        self.connections.ask(COPY_IN, |db| asked(organization::delete(db, id))).await
     }
 
     async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {

@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use crate::change::{self, CHANNEL};
-use crate::connections::{Connections, TOUCH, asked};
+use crate::connections::{Connections, PROOF, asked};
 use crate::error::{meaning, unavailable};
 
 /// How often the listener is asked to prove that it hears.
@@ -98,7 +98,7 @@ async fn beat(connections: &Connections, beats: &str, sink: &dyn ChangeSink) -> 
         next.tick().await;
         // Taken before sending: what is committed between the two may be told before the beat or after it.
         let nanoseconds = u64::try_from(sink.now().as_nanos()).unwrap_or(u64::MAX).to_string();
-        let sent = connections.ask(TOUCH, |db| asked(change::notify(db, beats, &nanoseconds))).await;
+        let sent = connections.ask(PROOF, |db| asked(change::notify(db, beats, &nanoseconds))).await;
         if let Err(error) = sent {
             // The listener notices the silence.
             tracing::debug!(%error, "the change feed's proof of hearing could not be sent");

@@ -226,14 +226,22 @@ async fn deliver_events(app: Arc<App>, stop: CancellationToken) {
 }
 
 async fn watch(app: Arc<App>, stop: CancellationToken) {
+    // An outage is told once, not at every try.
+    let mut told = false;
     while let Some(error) = stop.run_until_cancelled(app.watch()).await {
-        tracing::info!(
-            error = &error as &(dyn std::error::Error + 'static),
-            "watching the database for changes broke off; it is begun again"
-        );
+        tell_of_broken_watch(&error, std::mem::replace(&mut told, !app.keyring.is_hearing()));
         if stop.run_until_cancelled(tokio::time::sleep(WATCH_AGAIN)).await.is_none() {
             return;
         }
+    }
+}
+
+fn tell_of_broken_watch(error: &StoreError, again: bool) {
+    let error = error as &(dyn std::error::Error + 'static);
+    if again {
+        tracing::debug!(error, "the database still cannot be watched for changes");
+    } else {
+        tracing::info!(error, "watching the database for changes broke off; it is begun again");
     }
 }
 
