@@ -15,6 +15,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -50,9 +51,20 @@ pub(crate) struct Options {
     /// What is measured.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Target::Direct, Target::Nginx, Target::Claviger])]
     targets: Vec<Target>,
+    /// Another claviger, such as one of before a change, to be measured beside this one.
+    #[arg(long, value_name = "BINARY")]
+    before: Option<PathBuf>,
     /// Also writes the report into docs/performance.md.
     #[arg(long)]
     write: bool,
+}
+
+impl Options {
+    /// What is measured, in its order.
+    fn all_targets(&self) -> Vec<Target> {
+        let before = self.before.as_ref().map(|_| Target::Before);
+        self.targets.iter().copied().chain(before).collect()
+    }
 }
 
 /// What is measured instead.
@@ -80,6 +92,9 @@ pub(crate) enum Target {
     Nginx,
     /// Claviger, which authenticates, rotates, opens a key, and keeps books.
     Claviger,
+    /// The other one, of `--before`.
+    #[value(skip)]
+    Before,
 }
 
 impl fmt::Display for Mode {
@@ -97,6 +112,7 @@ impl fmt::Display for Target {
             Self::Direct => "direct",
             Self::Nginx => "nginx",
             Self::Claviger => "claviger",
+            Self::Before => "before",
         })
     }
 }
@@ -140,10 +156,11 @@ fn has_wrk() -> bool {
 
 fn measure(options: &Options) -> anyhow::Result<Samples> {
     let dir = tempfile::tempdir()?;
-    let servers = Servers::start(&options.targets, dir.path())?;
+    let targets = options.all_targets();
+    let servers = Servers::start(&targets, options.before.as_deref(), dir.path())?;
     let mut loads = BTreeMap::new();
     for mode in &options.modes {
-        for target in &options.targets {
+        for target in &targets {
             let load = Load::new(servers.get(*target)?, *mode, dir.path())?;
             load.check().with_context(|| format!("{target} does not answer a {mode} request as expected"))?;
             let most = options.connections.iter().copied().max().unwrap_or(1);
@@ -156,7 +173,7 @@ fn measure(options: &Options) -> anyhow::Result<Samples> {
     for round in 1..=options.rounds {
         for mode in &options.modes {
             for connections in options.connections.iter().copied() {
-                for target in options.targets.iter().copied() {
+                for target in targets.iter().copied() {
                     let case = Case { mode: *mode, connections, target };
                     let sample = sample(&loads[&(*mode, target)], connections, time, servers.get(target)?.process)?;
                     eprintln!("round {round} {mode} {connections} {target}: {sample}");

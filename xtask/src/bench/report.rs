@@ -83,7 +83,8 @@ pub(super) fn markdown(samples: &Samples, facts: &Facts, lease: &[String], optio
          Medians of {rounds} rounds of {seconds} s.\n\n"
     );
     absolute(&mut text, samples);
-    ratios(&mut text, samples);
+    ratios(&mut text, samples, Target::Nginx);
+    ratios(&mut text, samples, Target::Before);
     if !lease.is_empty() {
         let _infallible = write!(
             text,
@@ -111,21 +112,22 @@ fn absolute(text: &mut String, samples: &Samples) {
 }
 
 /// Of the medians. Below 1.00 Claviger needs less; for req/s above 1.00 it does more.
-fn ratios(text: &mut String, samples: &Samples) {
+fn ratios(text: &mut String, samples: &Samples, other: Target) {
     let mut rows = String::new();
     let medians = |case: &Case| samples.get(case).and_then(|samples| Sample::median(samples));
     for case in samples.keys().filter(|case| case.target == Target::Claviger) {
         let Some(claviger) = medians(case) else { continue };
-        let Some(nginx) = medians(&Case { target: Target::Nginx, ..*case }) else { continue };
-        let (p50, p99) = (over(micros(claviger.p50), micros(nginx.p50)), over(micros(claviger.p99), micros(nginx.p99)));
-        let cpu = claviger.cpu_a_request.zip(nginx.cpu_a_request);
-        let cpu = cpu.map_or("–".to_owned(), |(claviger, nginx)| over(micros(claviger), micros(nginx)));
-        let rate = over(claviger.requests_a_second, nginx.requests_a_second);
+        let Some(other) = medians(&Case { target: other, ..*case }) else { continue };
+        let (p50, p99) = (over(micros(claviger.p50), micros(other.p50)), over(micros(claviger.p99), micros(other.p99)));
+        let cpu = claviger.cpu_a_request.zip(other.cpu_a_request);
+        let cpu = cpu.map_or("–".to_owned(), |(claviger, other)| over(micros(claviger), micros(other)));
+        let rate = over(claviger.requests_a_second, other.requests_a_second);
         let Case { mode, connections, .. } = case;
         let _infallible = writeln!(rows, "| {mode} | {connections} | {cpu} | {p50} | {p99} | {rate} |");
     }
     if !rows.is_empty() {
-        text.push_str("\nClaviger ÷ nginx:\n\n| mode | connections | CPU/request | p50 | p99 | req/s |\n");
+        let _infallible =
+            write!(text, "\nClaviger ÷ {other}:\n\n| mode | connections | CPU/request | p50 | p99 | req/s |\n");
         text.push_str("|---|--:|--:|--:|--:|--:|\n");
         text.push_str(&rows);
     }
@@ -168,7 +170,7 @@ mod tests {
         let mut text = String::new();
         absolute(&mut text, &samples);
         assert!(text.ends_with("| plain | 64 | claviger | 800 | 100 | 400 | 60.0 | 10.0 | none |\n"), "{text}");
-        ratios(&mut text, &samples);
+        ratios(&mut text, &samples, Target::Nginx);
         assert!(text.ends_with("| plain | 64 | 1.20 | 1.00 | 1.00 | 0.80 |\n"), "{text}");
     }
 }

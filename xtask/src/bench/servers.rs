@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use super::{Target, http, nginx};
 use crate::{root, run::Server};
 
+/// What is measured, from the repository's root.
+const BINARY: &str = "target/release/claviger";
 /// Threads of the mock, and workers of nginx.
 pub(super) const THREADS: usize = 2;
 /// Keys in the pool, so that rotation has something to turn.
@@ -34,17 +36,21 @@ pub(super) struct Servers {
     direct: Endpoint,
     nginx: Option<(Endpoint, Server)>,
     claviger: Option<(Endpoint, Server)>,
+    before: Option<(Endpoint, Server)>,
     _mock: Server,
 }
 
 impl Servers {
-    pub(super) fn start(targets: &[Target], dir: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(targets: &[Target], before: Option<&Path>, dir: &Path) -> anyhow::Result<Self> {
         let (upstream, mock) = mock(dir)?;
         let direct = Endpoint { address: upstream, prefix: "/openai", token: random()?, process: None };
         let wants = |target| targets.contains(&target);
         let nginx = wants(Target::Nginx).then(|| nginx::start(upstream, dir)).transpose()?;
-        let claviger = wants(Target::Claviger).then(|| claviger(upstream, dir)).transpose()?;
-        Ok(Self { direct, nginx, claviger, _mock: mock })
+        let binary = root().join(BINARY);
+        let claviger =
+            wants(Target::Claviger).then(|| self::claviger("claviger", &binary, upstream, dir)).transpose()?;
+        let before = before.map(|binary| self::claviger("before", binary, upstream, dir)).transpose()?;
+        Ok(Self { direct, nginx, claviger, before, _mock: mock })
     }
 
     pub(super) fn get(&self, target: Target) -> anyhow::Result<&Endpoint> {
@@ -52,6 +58,7 @@ impl Servers {
             Target::Direct => Some(&self.direct),
             Target::Nginx => self.nginx.as_ref().map(|(endpoint, _)| endpoint),
             Target::Claviger => self.claviger.as_ref().map(|(endpoint, _)| endpoint),
+            Target::Before => self.before.as_ref().map(|(endpoint, _)| endpoint),
         };
         endpoint.with_context(|| format!("{target} was not started"))
     }
@@ -68,7 +75,11 @@ pub(super) fn mock(dir: &Path) -> anyhow::Result<(SocketAddr, Server)> {
 /// `claviger serve` as an operator would run it: defaults, and nothing of the developer's own settings, neither the
 /// environment nor a claviger.toml.
 pub(super) fn serve(upstream: SocketAddr, dir: &Path, root_token: &str) -> Command {
-    let mut serve = Command::new(root().join("target/release/claviger"));
+    serve_with(&root().join(BINARY), upstream, dir, root_token)
+}
+
+fn serve_with(binary: &Path, upstream: SocketAddr, dir: &Path, root_token: &str) -> Command {
+    let mut serve = Command::new(binary);
     serve
         .arg("serve")
         .current_dir(dir)
@@ -81,10 +92,12 @@ pub(super) fn serve(upstream: SocketAddr, dir: &Path, root_token: &str) -> Comma
 }
 
 /// Claviger with one workspace, a pool of keys, and a runtime token.
-fn claviger(upstream: SocketAddr, dir: &Path) -> anyhow::Result<(Endpoint, Server)> {
+fn claviger(name: &'static str, binary: &Path, upstream: SocketAddr, dir: &Path) -> anyhow::Result<(Endpoint, Server)> {
     let root_token = random()?;
-    let mut serve = serve(upstream, dir, &root_token);
-    let mut server = Server::start("claviger", &mut serve, dir)?;
+    let data = dir.join(name);
+    fs::create_dir(&data)?;
+    let mut serve = serve_with(binary, upstream, &data, &root_token);
+    let mut server = Server::start(name, &mut serve, dir)?;
     let address = server.address()?;
 
     let call = |method, path: &str, body: &Value| called(address, method, path, &root_token, body);
