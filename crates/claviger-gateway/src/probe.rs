@@ -85,16 +85,16 @@ impl Prober for GatewayProber {
         let (address, request) = Self::request(route, probe, secret).map_err(|_| Unreachable)?;
         let asking = async {
             let (response, held) = self.upstreams.send(address, request).await.map_err(|_| Unreachable)?;
-            let (head, body) = response.into_parts();
-            let mut body = Opened::new(body);
+            let (parts, incoming) = response.into_parts();
+            let mut body = Opened::new(incoming);
             body.read_error().await;
             drop(held);
-            let body = peek::decoded(&head.headers, &body.begun);
-            let headers = head
+            let body = peek::decoded(&parts.headers, &body.begun);
+            let headers = parts
                 .headers
                 .iter()
                 .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
-            Ok(ProbeAnswer { status: head.status.as_u16(), headers: headers.collect(), body })
+            Ok(ProbeAnswer { status: parts.status.as_u16(), headers: headers.collect(), body })
         };
         timeout(PATIENCE, asking).await.map_err(|_| Unreachable)?
     }

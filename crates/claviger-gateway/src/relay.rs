@@ -176,8 +176,7 @@ impl Gateway {
         mut asked: Asked<'_>,
         request_id: &HeaderValue,
     ) -> Result<Response<Reply>, Refusal> {
-        let address = asked.destination.address()?;
-        let breaker = &self.breakers[address.number];
+        let breaker = &self.breakers[asked.destination.address()?.number];
         let until = Instant::now() + TRY_WITHIN;
         let (mut tried, mut attempts, mut overloads) = (Tried::default(), 0, 0);
         let mut last: Option<Provided> = None;
@@ -196,47 +195,62 @@ impl Gateway {
             let request = asked.request(&secret, &lease, self)?;
             // In the request alone from here on.
             drop(secret);
-            let sending = async {
-                match &asked.upgrade {
-                    None => upstreams.send(address, request).await,
-                    Some(_) => Box::pin(upstreams.send_upgrade(address, request)).await,
-                }
+            let answered = match self.send(upstreams, &asked, request).await {
+                Ok(answered) => answered,
+                Err(refusal) => return Ok(self.failed(&refusal, lease, attempts, request_id)),
             };
-            let refusal = match tokio::time::timeout(self.settings.response_timeout, sending).await {
-                Ok(Ok(answered)) => {
-                    let (mut provided, verdict) = self.look_into(answered, &lease, until).await;
-                    breaker.note(if verdict.class == Class::Overloaded { Deed::Overloaded } else { Deed::Answered });
-                    tracing::debug!(
-                        request_id = shown(request_id),
-                        key = %lease.key_id(),
-                        status = verdict.status,
-                        class = verdict.class.as_str(),
-                        "answered"
-                    );
-                    let again = verdict.class.is_about_the_key()
-                        || (verdict.class == Class::Overloaded && overloads < self.settings.retry_overloaded);
-                    if again && lease.has_others() && Instant::now() < until {
-                        provided.lost = asked.body.lost();
-                        if provided.lost.is_none() {
-                            overloads += u32::from(verdict.class == Class::Overloaded);
-                            lease.note(&mut tried);
-                            lease.end(Outcome::Answered(verdict));
-                            last.replace(provided).map(Provided::let_go);
-                            continue;
-                        }
-                    }
+            let (mut provided, verdict) = self.look_into(answered, &lease, until).await;
+            tracing::debug!(
+                request_id = shown(request_id),
+                key = %lease.key_id(),
+                status = verdict.status,
+                class = verdict.class.as_str(),
+                "answered"
+            );
+            let is_trouble = verdict.class == Class::Overloaded;
+            breaker.note(if is_trouble { Deed::Overloaded } else { Deed::Answered });
+            let again = verdict.class.is_about_the_key() || (is_trouble && overloads < self.settings.retry_overloaded);
+            if again && lease.has_others() && Instant::now() < until {
+                provided.lost = asked.body.lost();
+                if provided.lost.is_none() {
+                    overloads += u32::from(is_trouble);
+                    lease.note(&mut tried);
                     lease.end(Outcome::Answered(verdict));
-                    last.map(Provided::let_go);
-                    return Ok(self.pass_on(provided, &mut asked, attempts));
+                    if let Some(before) = last.replace(provided) {
+                        before.let_go();
+                    }
+                    continue;
                 }
-                Ok(Err(SendError::Unreachable)) => {
-                    breaker.note(Deed::Unreachable);
-                    Refusal::Unreachable
-                }
-                Ok(Err(SendError::BrokenOff)) => Refusal::BrokenOff,
-                Err(_) => Refusal::NoAnswer,
-            };
-            return Ok(self.failed(&refusal, lease, attempts, request_id));
+            }
+            lease.end(Outcome::Answered(verdict));
+            if let Some(before) = last {
+                before.let_go();
+            }
+            return Ok(self.pass_on(provided, &mut asked, attempts));
+        }
+    }
+
+    async fn send(
+        &self,
+        upstreams: &Upstreams,
+        asked: &Asked<'_>,
+        request: Request<Sent>,
+    ) -> Result<(Response<Incoming>, Held), Refusal> {
+        let address = asked.destination.address()?;
+        let sending = async {
+            match &asked.upgrade {
+                None => upstreams.send(address, request).await,
+                Some(_) => Box::pin(upstreams.send_upgrade(address, request)).await,
+            }
+        };
+        match tokio::time::timeout(self.settings.response_timeout, sending).await {
+            Ok(Ok(answered)) => Ok(answered),
+            Ok(Err(SendError::Unreachable)) => {
+                self.breakers[address.number].note(Deed::Unreachable);
+                Err(Refusal::Unreachable)
+            }
+            Ok(Err(SendError::BrokenOff)) => Err(Refusal::BrokenOff),
+            Err(_) => Err(Refusal::NoAnswer),
         }
     }
 
@@ -294,22 +308,22 @@ impl Gateway {
     /// Judges an answer by its status and headers; errors, and what streams begin with, by their bodies too.
     async fn look_into(
         &self,
-        (response, held): (Response<Incoming>, Held),
+        (answer, held): (Response<Incoming>, Held),
         lease: &Lease,
         until: Instant,
     ) -> (Provided, Verdict) {
-        let (head, body) = response.into_parts();
-        let (provider, headers) = (lease.provider(), View(&head.headers));
+        let (parts, incoming) = answer.into_parts();
+        let (provider, headers) = (lease.provider(), View(&parts.headers));
         lease.learn_domain(&headers);
-        let mut body = Opened::new(body);
-        let status = head.status.as_u16();
+        let mut body = Opened::new(incoming);
+        let status = parts.status.as_u16();
         let judged = |body: &[u8]| judge(provider, &Answer { status, headers: &headers, body }, lease.now());
         // Both readings are boxed: hardly any answer needs one, and every request would carry their state.
         let verdict = if status >= 400 {
             Box::pin(body.read_error()).await;
-            judged(&peek::decoded(&head.headers, &body.begun))
-        } else if head.status == StatusCode::OK && peek::is_event_stream(&head.headers) {
-            let reading = body.read_event(provider, &head.headers, until, || lease.now());
+            judged(&peek::decoded(&parts.headers, &body.begun))
+        } else if parts.status == StatusCode::OK && peek::is_event_stream(&parts.headers) {
+            let reading = body.read_event(provider, &parts.headers, until, || lease.now());
             Box::pin(reading).await.unwrap_or_else(|| judged(&[]))
         } else if provider.rate.limits().is_empty() {
             Verdict { class: Class::Ok, status, wait: None }
@@ -317,7 +331,7 @@ impl Gateway {
             judged(&[])
         };
         let receipt = Receipt::of(lease);
-        (Provided { head, body, held, receipt, lost: None }, verdict)
+        (Provided { head: parts, body, held, receipt, lost: None }, verdict)
     }
 
     /// Makes a provider's answer the caller's.

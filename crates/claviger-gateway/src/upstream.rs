@@ -156,13 +156,10 @@ impl Upstreams {
                 Err(SendError::Unreachable | SendError::BrokenOff) => self.connect_once(connector, address).await,
             }
         };
-        match tokio::time::timeout(self.connect_timeout, connecting).await {
-            Ok(connected) => connected,
-            Err(_) => {
-                tracing::info!(provider = %address.authority, "no connection in time");
-                Err(SendError::Unreachable)
-            }
-        }
+        tokio::time::timeout(self.connect_timeout, connecting).await.unwrap_or_else(|_| {
+            tracing::info!(provider = %address.authority, "no connection in time");
+            Err(SendError::Unreachable)
+        })
     }
 
     async fn connect_once(&self, connector: &Connector, address: &Address) -> Result<Io, SendError> {

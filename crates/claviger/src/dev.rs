@@ -39,7 +39,7 @@ pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
     let settings = Settings::for_demonstration(flags.listen, folder.path(), &mock.addr().to_string())?;
     let stop = Stop::listen()?;
     let door = Door::find(&settings)?;
-    let app = Arc::new(open::app(&settings).await?);
+    let app = Arc::new(open::server(&settings, None).await?);
     let root = app.admit_root(None).await?.context("a new database has a root token already")?;
     let runtime = fill(&app).await.context("the demonstration's data")?;
     let server = Server::start(app, &settings, door)?;

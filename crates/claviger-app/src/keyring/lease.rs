@@ -40,6 +40,7 @@ pub struct Lease {
 }
 
 /// What a lease begins with.
+#[derive(Clone, Copy)]
 pub(crate) struct Begun<'a> {
     pub(crate) scope: Scope,
     pub(crate) model: Option<&'a str>,

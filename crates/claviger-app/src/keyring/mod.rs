@@ -122,8 +122,11 @@ impl Keyring {
         let shared = Arc::new(Shared { clock, coordination, uses, ailments, suspects });
         let desks = catalogue.iter().map(|provider| {
             let (provider, shared) = (Arc::clone(provider), Arc::clone(&shared));
-            let probed = prober.is_some() && provider.free_probe().is_some();
-            (provider.id.clone(), Arc::new(Desk { provider, probed, counts: ProviderCounts::default(), shared }))
+            let is_testable = prober.is_some() && provider.free_probe().is_some();
+            (
+                provider.id.clone(),
+                Arc::new(Desk { provider, probed: is_testable, counts: ProviderCounts::default(), shared }),
+            )
         });
         let desks = desks.collect();
         Self { store, master, prober, platform, rotation, pools, desks, shared }

@@ -42,7 +42,7 @@ impl Receiver {
     }
 
     /// Whether anybody has connected.
-    async fn is_alone(mut self) -> bool {
+    async fn stays_alone(mut self) -> bool {
         tokio::time::timeout(Duration::from_millis(100), self.receiving.join_next()).await.is_err()
     }
 }
@@ -90,7 +90,7 @@ async fn nothing_is_sent_to_this_machine_unless_it_is_listed() {
         let receiver = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;
         let sent = send(&courier(listed), &receiver.url(scheme, host, "/")).await;
         assert_eq!(sent, Err(CourierError::OutOfReach(refused)), "{scheme}://{host}");
-        assert!(receiver.is_alone().await, "{scheme}://{host}");
+        assert!(receiver.stays_alone().await, "{scheme}://{host}");
     }
 }
 
@@ -102,7 +102,7 @@ async fn a_redirect_is_an_answer_and_not_a_way() {
         format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", location.as_str());
     let receiver = Receiver::answering(answer).await;
     assert_eq!(send(&courier(&["127.0.0.1"]), &receiver.url("http", "127.0.0.1", "/")).await, Ok(307));
-    assert!(elsewhere.is_alone().await);
+    assert!(elsewhere.stays_alone().await);
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ async fn a_large_body_goes_to_the_next_key_as_it_is_and_a_larger_one_says_why_it
     let lengths: Vec<_> = fixture.mock.requests().iter().map(|request| request.body_bytes).collect();
     assert_eq!(lengths, [six.to_string().len() as u64; 2]);
 
-    fixture.test.clock.advance(std::time::Duration::from_secs(60));
+    fixture.test.clock.advance(std::time::Duration::from_mins(1));
     fixture.mock.set_behaviour("openai", "*", limited()).unwrap();
     let nine = prompt(false, &"x".repeat(9 * 1024 * 1024));
     let answer = fixture.client().send(Method::POST, CHAT, &nine).await;
