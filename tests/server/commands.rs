@@ -204,7 +204,8 @@ fn a_token_with_an_end_says_so() {
 fn bad_usage_is_2_and_what_does_not_work_is_1() {
     let deployment = deployment();
     done(&deployment, &["workspace", "create", "acme"]);
-    let rows: [(&[&str], i32, &str); 21] = [
+    let long = "x".repeat(121);
+    let rows: [(&[&str], i32, &str); 25] = [
         (&[], 2, "Usage"),
         (&["frobnicate"], 2, "frobnicate"),
         (&["serve", "--nonsense"], 2, "--nonsense"),
@@ -224,6 +225,10 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
         (&["workspace", "show", "nobody"], 1, "workspace does not exist"),
         (&["workspace", "delete", "a b"], 1, "workspace id"),
         (&["token", "delete", "aaaaaaaaaaaaaaaa"], 1, "token"),
+        (&["token", "create", "--name", "", "--role", "service"], 1, "--name must not be empty"),
+        (&["token", "create", "--name", "  ", "--role", "service"], 1, "--name must not be empty"),
+        (&["token", "create", "--name", &long, "--role", "service"], 1, "--name: must have at most 120"),
+        (&["token", "create", "--name", "a\tb", "--role", "service"], 1, "--name: must not hold"),
         (&["token", "create", "--name", "t", "--role", "admin"], 1, "--workspace"),
         (&["token", "create", "--name", "t", "--role", "runtime", "--workspace", "nobody"], 1, "workspace"),
     ];

@@ -109,6 +109,32 @@ async fn a_key_that_a_command_changes_serves_or_not_soon_after() {
     becomes("the end of a deleted key", 404).await;
 }
 
+#[tokio::test]
+async fn a_list_says_how_keys_fare() {
+    let deployment = Deployment::new();
+    let server = deployment.serve();
+    done(&deployment, &["workspace", "create", "acme"]);
+    let id = added(&deployment, &ACME, &random_secret());
+    let create = json!({"name": "t", "role": "runtime", "workspaceId": "acme", "reveal": true});
+    let token = server.root.send(Method::POST, "/api/tokens", &create).await.json["token"].clone();
+    let outcome = format!("/api/workspaces/acme/byok-keys/{id}/outcome");
+    let told = server.client(token.as_str().unwrap()).send(Method::POST, &outcome, &json!({"status": 402})).await;
+    assert_eq!(told.status, 200);
+    let list = key("list", &ACME, &[]);
+    soon("what was told being stored", async || {
+        let text = done(&deployment, &list);
+        let expected = ["exhausted", "-", "The account has no credit left (HTTP 402)"];
+        (columns(&text)[0][5..] == expected).then_some(())
+    })
+    .await;
+    let seen = server.root.send(Method::GET, "/api/workspaces/acme/byok-keys", &Value::Null).await;
+    let shown = &shown(&deployment, &list)["keys"][0];
+    for field in ["status", "statusReason", "availableAt", "domain"] {
+        assert!(shown.get(field).is_some(), "{field}");
+        assert_eq!(shown[field], seen.json["keys"][0][field], "{field}");
+    }
+}
+
 #[test]
 fn a_secret_comes_from_standard_input_or_a_file_and_shows_nowhere() {
     let deployment = deployment();

@@ -102,8 +102,32 @@ async fn a_deployment_is_copied_to_another_file_and_served_from_there() {
     let moved = deployment.with(URL, &to);
     assert_eq!(everything(&moved), before);
     serves(&moved, &root, &tokens).await;
-    // Copying again makes the copy what the source is, whatever a server did to it.
-    assert_eq!(done(&moved, &copy(&from, &to)), format!("{counts}\n"));
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_in_the_copy_comes_back_only_where_that_is_asked_for() {
+    let mock = mock().await;
+    let Moving { deployment, .. } = moving(behind(&mock, &["openai"]));
+    let (from, to) = (sqlite(&deployment, "data/claviger.db"), sqlite(&deployment, "copy.db"));
+    let before = everything(&deployment);
+    let copied = done(&deployment, &copy(&from, &to));
+    let moved = deployment.with(URL, &to);
+    let keys = || shown(&moved, &["key", "list", "--workspace", "acme"])["keys"].clone();
+    let leaked = keys()[0].clone();
+    let replace = ["key", "replace", leaked["id"].as_str().unwrap(), "--workspace", "acme"];
+    fed(&moved, &replace, &random_secret());
+    let replaced = everything(&moved);
+    assert_ne!(keys()[0]["maskedKey"], leaked["maskedKey"]);
+
+    let refused = moved.run(&copy(&from, &to));
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{}", refused.stderr);
+    assert_eq!(refused.stderr.lines().count(), 1, "{}", refused.stderr);
+    for part in ["workspace acme", "was used since", "nothing was changed", "--overwrite"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    assert_eq!(everything(&moved), replaced);
+
+    assert_eq!(done(&moved, &[&copy(&from, &to)[..], &["--overwrite"]].concat()), copied);
     assert_eq!(everything(&moved), before);
 }
 
@@ -113,6 +137,7 @@ async fn a_deployment_moves_from_a_file_to_postgresql() {
     let Moving { deployment, root, tokens } = moving(behind(&mock, &["openai"]));
     let before = everything(&deployment);
     let (url, password) = postgres_database();
+    let (empty, _) = postgres_database();
     let from = sqlite(&deployment, "data/claviger.db");
 
     let ran = deployment.run(&copy(&from, &url));
@@ -126,7 +151,13 @@ async fn a_deployment_moves_from_a_file_to_postgresql() {
     let master = deployment.data_dir().join("master.key");
     let moved = deployment.with("CLAVIGER_VAULT__MASTER_KEY_FILE", master.to_str().unwrap()).with(URL, &bare);
     assert_eq!(everything(&moved), before);
-    // And back.
+    // On to another database of the same server, and back.
+    let bare_empty = empty.replace(&format!(":{password}@"), "@");
+    let nothing = moved.run(&copy(&bare_empty, &bare));
+    assert!(nothing.stderr.contains(empty.rsplit_once('@').unwrap().1), "{}", nothing.stderr);
+    assert!(done(&moved, &copy(&bare, &bare_empty)).starts_with("copied 2 organizations"));
+    let same = moved.run(&copy(&bare, &bare));
+    assert!(same.stderr.contains("the same database"), "{}", same.stderr);
     let back = sqlite(&moved, "back.db");
     assert!(done(&moved, &copy(&bare, &back)).starts_with("copied 2 organizations"));
     let moved_back = moved.with(URL, &back);

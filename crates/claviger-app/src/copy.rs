@@ -1,13 +1,20 @@
 //! A whole deployment, copied from one database to another. Everything stays sealed as it is: no master key is needed,
 //! and the same one opens it afterwards.
+//!
+//! Owners are stored in their order, a page of them at once. So a copy that was broken off has the first pages, and
+//! nothing of those after them. A target that has anything else was used since, and what it has and the source has not
+//! must not be lost unasked: a leaked key that was replaced there would serve again, and so would a deleted token.
 
 use std::collections::HashMap;
 use std::fmt;
 
-use claviger_core::Owner;
-use claviger_store::{CopyError as StoreCopyError, Counts, OwnerCopy, Page, Store, StoreError};
+use claviger_core::{KeyStatus, Owner};
+use claviger_store::{
+    CopyError as StoreCopyError, Counts, OwnerCopy, OwnerKindCopy, Page, Store, StoreError, UseCounts,
+};
 
-/// How many owners are copied at once: as one transaction.
+/// How many owners are copied at once: as one transaction. With another number, a copy that an older version began does
+/// not go on.
 const PAGE: u32 = 500;
 
 /// A deployment could not be copied.
@@ -19,6 +26,15 @@ pub enum CopyError {
     /// Something else is there already.
     #[error("the target holds another deployment, sealed under another master key or begun apart from this one")]
     OtherDeployment,
+    /// The target has an owner otherwise than the source. Nothing was copied.
+    #[error("{USED}: {0} is not there what it is in the source; nothing was changed")]
+    Changed(Owner),
+    /// The target has not this owner, and others of its page. Nothing was copied.
+    #[error("{USED}: {0} is in the source and not there; nothing was changed")]
+    Gone(Owner),
+    /// The target has an owner that the source has not. Nothing was copied.
+    #[error("{USED}: {0} is there and not in the source; nothing was changed, and only an empty database will do")]
+    Added(Owner),
     /// The target has more than the source.
     #[error("the source has {from}, and the target has {to} now: {why}")]
     CountsDiffer {
@@ -36,6 +52,9 @@ pub enum CopyError {
     #[error("writing to the target failed; what was copied stays, and copying again goes on from there")]
     Target(#[source] StoreCopyError),
 }
+
+/// The same traces are left by a source whose servers went on.
+const USED: &str = "the target was used since it was copied, or the source";
 
 /// Counts in words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,11 +78,27 @@ pub struct Progress {
     pub all: u64,
 }
 
-/// Copies everything. Owners that are in the target already, as they are in the source, are left alone, so that a copy
-/// that was broken off goes on where it ended. At the end both sides are counted. What the source does meanwhile may or
-/// may not be copied: stop its servers first.
-pub async fn copy(from: &dyn Store, to: &dyn Store, progress: impl Fn(Progress)) -> Result<Counts, CopyError> {
+/// What becomes of owners that are in the target already.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Existing {
+    /// They are left alone. Where the target was used since it was copied, nothing is copied at all.
+    Keep,
+    /// They become what they are in the source.
+    Overwrite,
+}
+
+/// Copies everything. A copy that was broken off goes on where it ended. At the end both sides are counted. What the
+/// source does meanwhile may or may not be copied: stop its servers first.
+pub async fn copy(
+    from: &dyn Store,
+    to: &dyn Store,
+    existing: Existing,
+    progress: impl Fn(Progress),
+) -> Result<Counts, CopyError> {
     claim(from, to).await?;
+    if existing == Existing::Keep {
+        check_unused(from, to).await?;
+    }
     let counts = from.counts().await.map_err(CopyError::Source)?;
     // The platform is an owner, too.
     let mut at = Progress { done: 0, unchanged: 0, all: counts.organizations + counts.workspaces + 1 };
@@ -76,7 +111,7 @@ pub async fn copy(from: &dyn Store, to: &dyn Store, progress: impl Fn(Progress))
         };
         let next = last.owner.clone();
         at.done += owners.len() as u64;
-        let changed = changed(to, &page, owners, &mut at).await?;
+        let changed = changed(to, &page, owners, existing, &mut at).await?;
         if !changed.is_empty() {
             to.put_owners(&changed).await.map_err(CopyError::Target)?;
         }
@@ -104,17 +139,76 @@ async fn claim(from: &dyn Store, to: &dyn Store) -> Result<(), CopyError> {
     Ok(())
 }
 
-/// The owners that are not in the target, or are there otherwise.
+/// Makes sure that the target has whole pages of the source, from the first one on, and nothing else.
+async fn check_unused(from: &dyn Store, to: &dyn Store) -> Result<(), CopyError> {
+    let mut page = Page { after: None, limit: PAGE };
+    loop {
+        let there = to.owners(&page).await.map_err(|error| CopyError::Target(error.into()))?;
+        let there = lasting(there);
+        if there.is_empty() {
+            return Ok(());
+        }
+        let here = from.owners(&page).await.map_err(CopyError::Source)?;
+        page.after = here.last().map(|last| last.owner.clone());
+        if let Some(difference) = difference(&lasting(here), &there) {
+            return Err(difference);
+        }
+    }
+}
+
+/// The owners that have anything, without what running servers note: how keys fare, and when they were used.
+fn lasting(mut owners: Vec<OwnerCopy>) -> Vec<OwnerCopy> {
+    // Every database has a platform from its beginning.
+    owners.retain(|owner| !is_empty_platform(owner));
+    for key in owners.iter_mut().flat_map(|owner| &mut owner.pools).flat_map(|pool| &mut pool.keys) {
+        key.record.status = KeyStatus::Active;
+        key.record.ailment = None;
+        key.record.domain = None;
+        key.record.counts = UseCounts::default();
+        key.record.last_used_at = None;
+    }
+    owners
+}
+
+fn is_empty_platform(copy: &OwnerCopy) -> bool {
+    let OwnerCopy { owner: _, kind, data_key, pools, tokens, webhooks } = copy;
+    let nothing = data_key.is_none() && pools.is_empty() && tokens.is_empty() && webhooks.is_empty();
+    *kind == OwnerKindCopy::Platform && nothing
+}
+
+/// What owners are ordered by.
+fn place(copy: &OwnerCopy) -> (&str, &str) {
+    (copy.owner.kind().as_str(), copy.owner.id())
+}
+
+/// The first difference between two pages.
+fn difference(here: &[OwnerCopy], there: &[OwnerCopy]) -> Option<CopyError> {
+    let same = here.iter().zip(there).take_while(|(here, there)| here == there).count();
+    match (here.get(same), there.get(same)) {
+        (None, None) => None,
+        (Some(here), Some(there)) if here.owner == there.owner => Some(CopyError::Changed(here.owner.clone())),
+        (Some(here), Some(there)) if place(there) < place(here) => Some(CopyError::Added(there.owner.clone())),
+        (Some(here), _) => Some(CopyError::Gone(here.owner.clone())),
+        (None, Some(there)) => Some(CopyError::Added(there.owner.clone())),
+    }
+}
+
+/// The owners that are not in the target, or are there otherwise and to be overwritten.
 async fn changed(
     to: &dyn Store,
     page: &Page<Owner>,
     owners: Vec<OwnerCopy>,
+    existing: Existing,
     at: &mut Progress,
 ) -> Result<Vec<OwnerCopy>, CopyError> {
     let there = to.owners(page).await.map_err(|error| CopyError::Target(error.into()))?;
     let there: HashMap<_, _> = there.iter().map(|there| (&there.owner, there)).collect();
     let before = owners.len();
-    let changed: Vec<_> = owners.into_iter().filter(|owner| there.get(&owner.owner) != Some(&owner)).collect();
+    let stays = |owner: &OwnerCopy| {
+        let kept = |there: &OwnerCopy| existing == Existing::Keep && !is_empty_platform(there);
+        there.get(&owner.owner).is_some_and(|there| *there == owner || kept(there))
+    };
+    let changed: Vec<_> = owners.into_iter().filter(|owner| !stays(owner)).collect();
     at.unchanged += (before - changed.len()) as u64;
     Ok(changed)
 }

@@ -272,14 +272,19 @@ impl Keys {
 
     /// The given keys of a provider are part of the platform's pool: its ten places and its secrets count them.
     fn refuse_beside_given(&self, record: &PoolRecord, put: &PutKey) -> Result<(), PutKeyError> {
-        let platform = &self.keyring.platform;
-        if let Some(twin) = platform.twin(&put.provider, &put.secret) {
-            return Err(PutKeyError::Duplicate(twin.id.clone()));
-        }
-        if record.keys.len() + platform.of(&put.provider).count() >= POOL_CAPACITY {
+        self.refuse_given(put)?;
+        if record.keys.len() + self.keyring.platform.of(&put.provider).count() >= POOL_CAPACITY {
             return Err(PutKeyError::LimitReached);
         }
         Ok(())
+    }
+
+    /// What a setting gives is not stored a second time.
+    fn refuse_given(&self, put: &PutKey) -> Result<(), PutKeyError> {
+        match self.keyring.platform.twin(&put.provider, &put.secret) {
+            Some(twin) => Err(PutKeyError::Duplicate(twin.id.clone())),
+            None => Ok(()),
+        }
     }
 
     /// Replaces a key's secret, and its name where one is given. Its place in the rotation stays.
@@ -315,6 +320,9 @@ impl Keys {
         };
         let fingerprint = data_key.fingerprint(&put.provider, &put.secret);
         refuse_duplicate(&record, fingerprint, Some(id))?;
+        if pool.owner == Owner::Platform {
+            self.refuse_given(put)?;
+        }
         self.verify(put, tested).await?;
         let place = KeyPlace { provider: &put.provider, key: id };
         let replacement = KeyReplacement {

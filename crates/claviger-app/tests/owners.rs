@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use claviger_app::coordination::{Coordination, SharedTurn, SharingCounts};
 use claviger_app::keyring::{LeaseError, PlatformKey, Rotation};
+use claviger_app::keys::PutKeyError;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
 use claviger_core::{KeyId, KeySecret, OrganizationId, Owner, ProviderId, Scope, WorkspaceId};
@@ -169,7 +170,7 @@ async fn given_keys_come_after_the_stored_ones_in_the_order_of_their_numbers() {
     let test = TestApp::with(settings).await;
     let workspace = test.workspace("w").await;
     let stored = put_key("openai", &secrets[0]);
-    test.app.keys.add(&test.manage_keys_of(Owner::Platform), stored).await.unwrap();
+    let stored = test.app.keys.add(&test.manage_keys_of(Owner::Platform), stored).await.unwrap().key;
     for turn in 0..6 {
         let (leased, lease) = test.app.keyring.lease(&workspace, &openai()).await.unwrap();
         assert_eq!(leased.expose_to_provider(), secrets[turn % 3].as_bytes(), "turn {turn}");
@@ -177,7 +178,14 @@ async fn given_keys_come_after_the_stored_ones_in_the_order_of_their_numbers() {
     }
     // Nobody keeps a second copy of a given key, and ten is the most, counted together.
     let permit = test.manage_keys_of(Owner::Platform);
-    assert!(test.app.keys.add(&permit, put_key("openai", &secrets[1])).await.is_err());
+    let listed = test.app.keys.list(&test.list_keys_of(Owner::Platform)).await.unwrap();
+    let twin = &listed[1].record.id;
+    let added = test.app.keys.add(&permit, put_key("openai", &secrets[1])).await;
+    assert!(matches!(&added, Err(PutKeyError::Duplicate(id)) if id == twin), "{added:?}");
+    let replaced = test.app.keys.replace(&permit, &stored.id, put_key("openai", &secrets[1])).await;
+    assert!(matches!(&replaced, Err(PutKeyError::Duplicate(id)) if id == twin), "{replaced:?}");
+    let other = random_secret();
+    test.app.keys.replace(&permit, &stored.id, put_key("openai", &other)).await.unwrap();
     for _ in 0..7 {
         test.key_of(Owner::Platform, "openai").await;
     }

@@ -89,6 +89,12 @@ impl TestApp {
         opened.expect("an app starts beside another")
     }
 
+    /// Another database in the same folder, with nothing in it.
+    pub async fn empty_store(&self) -> Arc<dyn Store> {
+        let store = SqliteStore::open(&self.folder.path().join("other.db")).await;
+        Arc::new(store.expect("another database"))
+    }
+
     /// Tries to start on the same database with another master key.
     pub async fn beside_with_other_master_key(&self) -> Result<Self, StartError> {
         let master = Arc::new(MasterKey::generate().expect("randomness"));
@@ -159,7 +165,13 @@ impl TestApp {
     /// The permission to see a workspace's keys.
     #[must_use]
     pub fn list_keys(&self, workspace: &WorkspaceId) -> Permit<ListKeys> {
-        Principal::operator().permit_on(Owner::Workspace(workspace.clone()), None).expect("the operator may")
+        self.list_keys_of(Owner::Workspace(workspace.clone()))
+    }
+
+    /// The permission to see an owner's keys.
+    #[must_use]
+    pub fn list_keys_of(&self, owner: Owner) -> Permit<ListKeys> {
+        Principal::operator().permit_on(owner, None).expect("the operator may")
     }
 
     /// The permission to manage an owner's keys.

@@ -244,8 +244,7 @@ pub(crate) enum StoreCommand {
     /// Copy a deployment to another database; one that was broken off goes on where it ended
     ///
     /// Everything stays sealed as it is: the master key that opens the source opens the copy. The source is only read.
-    /// Stop its servers first, and copy no more once servers work on the target: what they changed of it would be
-    /// overwritten.
+    /// Stop its servers first. Where servers worked on the target since it was copied, nothing is copied.
     Copy {
         #[arg(
             long,
@@ -256,6 +255,10 @@ pub(crate) enum StoreCommand {
         /// The database to write to: empty, or with an earlier copy of the same deployment
         #[arg(long, value_name = "URL")]
         to: String,
+        /// Copy even where the target was used since: what was changed there is lost, and keys that were replaced and
+        /// tokens that were deleted work again
+        #[arg(long)]
+        overwrite: bool,
     },
 }
 

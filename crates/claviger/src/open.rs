@@ -69,7 +69,10 @@ impl fmt::Display for Database {
         match self {
             Self::Sqlite(file) => write!(f, "{}", file.display()),
             // Its URL may hold a password.
-            Self::Postgres(_) => f.write_str("PostgreSQL"),
+            Self::Postgres(url) => match PostgresStore::name_of(url.expose()) {
+                Some(name) => write!(f, "the PostgreSQL database {name}"),
+                None => f.write_str("PostgreSQL"),
+            },
         }
     }
 }

@@ -48,7 +48,9 @@ async fn with_app(flags: &SettingsFlags, run: impl AsyncFnOnce(&App) -> anyhow::
     let app = open::app(&Settings::load(flags, None)?).await?;
     let done = run(&app).await;
     let closed = app.close().await;
-    done.and(Ok(closed?))
+    // What the command met says more than what closing met after it.
+    done?;
+    Ok(closed?)
 }
 
 /// Prints a result: JSON for programs, or a line for people.

@@ -4,9 +4,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use claviger_app::Store;
-use claviger_app::copy::{Counted, copy};
+use claviger_app::copy::{CopyError, Counted, Existing, copy};
 use serde_json::json;
 use tracing::level_filters::LevelFilter;
 
@@ -22,7 +22,7 @@ const CONNECTIONS: u32 = 2;
 
 pub(crate) async fn run(json: bool, command: StoreCommand) -> anyhow::Result<()> {
     log::begin(LogFormat::Text, LevelFilter::WARN);
-    let StoreCommand::Copy { from, to } = command;
+    let StoreCommand::Copy { from, to, overwrite } = command;
     if [&from, &to].into_iter().any(|url| holds_password(url)) {
         print::problem(
             "claviger: other users of this machine can see the password in the argument; PGPASSWORD in the environment \
@@ -31,21 +31,27 @@ pub(crate) async fn run(json: bool, command: StoreCommand) -> anyhow::Result<()>
     }
     let from = Database::parse(&from).context("--from")?;
     let to = Database::parse(&to).context("--to")?;
+    let existing = if overwrite { Existing::Overwrite } else { Existing::Keep };
     let stop = Stop::listen()?;
     tokio::select! {
-        done = copy_between(json, &from, &to) => done,
+        done = copy_between(json, &from, &to, existing) => done,
         () = stop.told() => bail!("told to stop; what was copied stays, and the same command goes on where this one ended"),
     }
 }
 
-async fn copy_between(json: bool, from: &Database, to: &Database) -> anyhow::Result<()> {
+async fn copy_between(json: bool, from: &Database, to: &Database, existing: Existing) -> anyhow::Result<()> {
     let (source, target) = open(from, to).await?;
     let watcher = Watcher::new();
-    let copied = copy(&*source, &*target, |progress| watcher.see(progress)).await;
+    let copied = copy(&*source, &*target, existing, |progress| watcher.see(progress)).await;
     watcher.end();
     target.close().await;
     source.close().await;
-    let counts = copied?;
+    let counts = copied.map_err(|error| match error {
+        CopyError::Changed(_) | CopyError::Gone(_) => {
+            anyhow!("{error}. --overwrite makes the target what the source is all the same")
+        }
+        other => other.into(),
+    })?;
     let value = json!({
         "organizations": counts.organizations,
         "workspaces": counts.workspaces,
@@ -96,7 +102,7 @@ async fn open(from: &Database, to: &Database) -> anyhow::Result<(Arc<dyn Store>,
 fn is_same(from: &Database, to: &Database) -> bool {
     match (from, to) {
         (Database::Sqlite(from), Database::Sqlite(to)) => is_same_file(from, to),
-        (Database::Postgres(_), Database::Postgres(_)) => from.to_string() == to.to_string(),
+        (Database::Postgres(from), Database::Postgres(to)) => from.expose() == to.expose(),
         (Database::Sqlite(_), Database::Postgres(_)) | (Database::Postgres(_), Database::Sqlite(_)) => false,
     }
 }
@@ -119,6 +125,14 @@ fn holds_password(url: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_databases_of_one_server_are_two() {
+        let [one, same, other] =
+            ["one", "one", "other"].map(|name| Database::parse(&format!("postgres://me@db.example/{name}")).unwrap());
+        assert!(is_same(&one, &same));
+        assert!(!is_same(&one, &other));
+    }
 
     #[test]
     fn a_password_in_an_argument_is_noticed() {

@@ -5,7 +5,7 @@ use claviger_app::access::Principal;
 use claviger_app::tokens::{CreateToken, CreateTokenError, TokenHolder};
 use claviger_app::{App, TokenRecord};
 use claviger_core::access::TokenRole;
-use claviger_core::{Role, Timestamp, TokenId, WorkspaceId};
+use claviger_core::{KeyName, Role, Timestamp, TokenId, WorkspaceId};
 use serde_json::{Value, json};
 
 use super::{Listed, list, show, show_deleted};
@@ -16,8 +16,8 @@ pub(super) async fn run(app: &App, json: bool, command: TokenCommand) -> anyhow:
     match command {
         TokenCommand::List => list(json, async |page| app.tokens.list(&permit, page).await).await,
         TokenCommand::Create { name, role, workspace, reveal, expires_at } => {
-            let create =
-                CreateToken { name, holder: holder(role.into(), workspace)?, reveal, expires_at: end(expires_at)? };
+            let (name, holder) = (name_of(&name)?, holder(role.into(), workspace)?);
+            let create = CreateToken { name, holder, reveal, expires_at: end(expires_at)? };
             let created = app.tokens.create(&permit, create).await.map_err(|error| match error {
                 CreateTokenError::AlreadyExpired => anyhow::Error::new(error).context("--expires-at"),
                 other => other.into(),
@@ -32,6 +32,11 @@ pub(super) async fn run(app: &App, json: bool, command: TokenCommand) -> anyhow:
             show_deleted(json, &id)
         }
     }
+}
+
+fn name_of(text: &str) -> anyhow::Result<String> {
+    let name = KeyName::parse(text).context("--name")?.context("--name must not be empty")?;
+    Ok(name.as_str().to_owned())
 }
 
 fn holder(role: TokenRole, workspace: Option<String>) -> anyhow::Result<TokenHolder> {

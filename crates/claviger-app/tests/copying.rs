@@ -1,0 +1,159 @@
+//! A deployment on its way to another database: what an earlier copy is, and what is a database that was used since.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use claviger_app::copy::{CopyError, Existing, copy};
+use claviger_app::{Page, Store, UseCounts};
+use claviger_core::owner::PoolId;
+use claviger_core::{KeyId, Owner, Timestamp, WorkspaceId};
+use claviger_store::{KeyChange, KeyUse, OwnerCopy, WorkspaceChange};
+use claviger_testkit::TestApp;
+
+/// What is copied at once.
+const PAGE: u32 = 500;
+
+/// A deployment with a key for each owner, and another database.
+struct Copying {
+    test: TestApp,
+    to: Arc<dyn Store>,
+    /// The keys of workspaces `a` and `b`.
+    keys: [(WorkspaceId, KeyId); 2],
+}
+
+impl Copying {
+    async fn new() -> Self {
+        let test = TestApp::new().await;
+        let to = test.empty_store().await;
+        let organization = test.organization("org", true).await;
+        test.key_of(Owner::Organization(organization), "openai").await;
+        test.key_of(Owner::Platform, "openai").await;
+        let mut keys = Vec::new();
+        for id in ["a", "b"] {
+            let workspace = test.workspace(id).await;
+            test.runtime_token(&workspace).await;
+            let key = test.key(&workspace, "openai").await.id;
+            keys.push((workspace, key));
+        }
+        Self { test, to, keys: keys.try_into().unwrap() }
+    }
+
+    /// Copies, and tells how many owners were there before.
+    async fn copy(&self, existing: Existing) -> Result<u64, CopyError> {
+        let unchanged = Cell::new(0);
+        copy(&*self.test.store, &*self.to, existing, |progress| unchanged.set(progress.unchanged)).await?;
+        Ok(unchanged.get())
+    }
+
+    /// Copies once more after something happened to the target, which is refused and changes nothing.
+    async fn refused(&self) -> CopyError {
+        let before = owners(&*self.to, None, PAGE).await;
+        let refusal = self.copy(Existing::Keep).await.unwrap_err();
+        assert_eq!(owners(&*self.to, None, PAGE).await, before, "{refusal}");
+        refusal
+    }
+
+    async fn target_is_the_source(&self) -> bool {
+        owners(&*self.to, None, PAGE).await == owners(&*self.test.store, None, PAGE).await
+    }
+}
+
+async fn owners(store: &dyn Store, after: Option<Owner>, limit: u32) -> Vec<OwnerCopy> {
+    store.owners(&Page { after, limit }).await.unwrap()
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(2_000_000_000_000 + seconds * 1_000)
+}
+
+#[tokio::test]
+async fn a_copy_that_is_there_already_is_left_alone() {
+    let copying = Copying::new().await;
+    assert_eq!(copying.copy(Existing::Keep).await.unwrap(), 0);
+    assert!(copying.target_is_the_source().await);
+    assert_eq!(copying.copy(Existing::Keep).await.unwrap(), 4);
+    assert_eq!(copying.copy(Existing::Overwrite).await.unwrap(), 4);
+}
+
+#[tokio::test]
+async fn uses_that_running_servers_note_are_no_difference_and_stay() {
+    let copying = Copying::new().await;
+    copying.copy(Existing::Keep).await.unwrap();
+    let (workspace, key) = &copying.keys[0];
+    let pool = PoolId { owner: Owner::Workspace(workspace.clone()), provider: "openai".parse().unwrap() };
+    let counts = UseCounts { requests: 7, ok: 7, ..UseCounts::default() };
+    let used = KeyUse { pool, key: key.clone(), at: at(0), counts, domain: Some("org-1".to_owned()) };
+    copying.to.record_uses(&[used]).await.unwrap();
+    assert_eq!(copying.copy(Existing::Keep).await.unwrap(), 4);
+    let kept = copying.to.keys(&Owner::Workspace(workspace.clone())).await.unwrap();
+    assert_eq!(kept[0].counts, counts);
+    assert_eq!(copying.copy(Existing::Overwrite).await.unwrap(), 3);
+    assert!(copying.target_is_the_source().await);
+}
+
+#[tokio::test]
+async fn a_key_that_was_changed_in_the_target_stays_unless_it_may_be_overwritten() {
+    let copying = Copying::new().await;
+    copying.copy(Existing::Keep).await.unwrap();
+    let (workspace, key) = &copying.keys[1];
+    let owner = Owner::Workspace(workspace.clone());
+    let off = KeyChange { name: None, enabled: Some(false), at: at(0) };
+    copying.to.change_key(&owner, key, &off).await.unwrap();
+    let refusal = copying.refused().await;
+    assert!(matches!(&refusal, CopyError::Changed(changed) if *changed == owner), "{refusal}");
+    assert_eq!(copying.copy(Existing::Overwrite).await.unwrap(), 3);
+    assert!(copying.target_is_the_source().await);
+}
+
+#[tokio::test]
+async fn what_was_deleted_from_the_target_does_not_come_back_unasked() {
+    let copying = Copying::new().await;
+    copying.copy(Existing::Keep).await.unwrap();
+    // The one before others, and the last one, after which nothing shows that it was there.
+    for (workspace, _) in &copying.keys {
+        copying.to.delete_workspace(workspace).await.unwrap();
+        let refusal = copying.refused().await;
+        let first = Owner::Workspace(copying.keys[0].0.clone());
+        assert!(matches!(&refusal, CopyError::Gone(gone) if *gone == first), "{refusal}");
+    }
+    copying.copy(Existing::Overwrite).await.unwrap();
+    assert!(copying.target_is_the_source().await);
+    copying.to.delete_workspace(&copying.keys[1].0).await.unwrap();
+    let refusal = copying.refused().await;
+    assert!(matches!(&refusal, CopyError::Gone(_)), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_workspace_that_was_made_in_the_target_stops_the_copy() {
+    let copying = Copying::new().await;
+    copying.copy(Existing::Keep).await.unwrap();
+    for id in ["z", "aa", "0"] {
+        let made = WorkspaceChange { id: id.parse().unwrap(), name: None, organization: None, at: at(0) };
+        copying.to.put_workspace(&made).await.unwrap();
+        let refusal = copying.refused().await;
+        assert!(matches!(&refusal, CopyError::Added(added) if added.id() == id), "{refusal}");
+    }
+    // They are nothing that the source could overwrite.
+    let counted = copying.copy(Existing::Overwrite).await;
+    assert!(matches!(counted, Err(CopyError::CountsDiffer { .. })), "{counted:?}");
+}
+
+#[tokio::test]
+async fn a_copy_that_was_broken_off_has_whole_pages_and_goes_on() {
+    let copying = Copying::new().await;
+    for number in 0..2 * PAGE {
+        copying.test.workspace(&format!("many-{number}")).await;
+    }
+    let first = owners(&*copying.test.store, None, PAGE).await;
+    copying.to.put_canary_if_absent(&copying.test.store.canary().await.unwrap().unwrap()).await.unwrap();
+    copying.to.put_owners(&first).await.unwrap();
+    assert_eq!(copying.copy(Existing::Keep).await.unwrap(), u64::from(PAGE));
+
+    // The whole second page is gone, and what came after it is there.
+    let second = owners(&*copying.to, first.last().map(|last| last.owner.clone()), PAGE).await;
+    for gone in second {
+        copying.to.delete_workspace(&gone.owner.id().parse().unwrap()).await.unwrap();
+    }
+    let refusal = copying.copy(Existing::Keep).await.unwrap_err();
+    assert!(matches!(refusal, CopyError::Gone(_)), "{refusal}");
+}
