@@ -10,6 +10,7 @@ mod secrets;
 mod store_copy;
 mod tls;
 mod upstream;
+mod webhooks;
 
 use std::time::{Duration, Instant};
 

@@ -25,10 +25,10 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use crate::acme;
 
 /// Signs certificates. Only those who are given its own certificate trust it.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(crate) struct Authority(pub(crate) CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         parameters.distinguished_name.push(DnType::CommonName, "an authority of a test");
@@ -36,7 +36,7 @@ impl Authority {
     }
 
     /// What a server shows that has this name, and speaks these protocols.
-    fn server(&self, name: &str, protocols: &[&str]) -> ServerConfig {
+    pub(crate) fn server(&self, name: &str, protocols: &[&str]) -> ServerConfig {
         let pair = KeyPair::generate().unwrap();
         let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&pair, &self.0).unwrap();
         let key = PrivateKeyDer::Pkcs8(pair.serialize_der().into());

@@ -100,9 +100,9 @@ fn problem(error: WebhookError) -> Problem {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CreateWebhookRequest {
-    /// Where events go: `https://`, in the public internet, without user name and fragment; at most 2,048 characters.
-    /// Hosts that the operator lists may be internal, and may use `http://`.
-    #[schema(examples("https://example.com/hooks/claviger"))]
+    /// Where events go: a URL of HTTPS in the public internet, without user name and fragment; at most 2,048 characters.
+    /// Hosts that the operator lists may be internal, and need no TLS.
+    #[schema(max_length = 2048)]
     url: String,
     /// Which events it wants, of `key.rejected`, `key.exhausted`, `key.recovered` and `pool.unavailable`; all where it
     /// names none.

@@ -309,9 +309,7 @@ impl Keys {
         if let Some(given) = self.given(&pool.owner, id) {
             return Err(PutKeyError::Given(given.setting.clone()).into());
         }
-        if !record.keys.iter().any(|key| key.id == *id) {
-            return Err(PutKeyError::NoKey.into());
-        }
+        let position = record.keys.iter().find(|key| key.id == *id).ok_or(PutKeyError::NoKey)?.position;
         let data_key = self.stored_data_key(pool, &record)?;
         let (Some(data_key), Some(sealed_data_key)) = (data_key, record.data_key.clone()) else {
             // Only a hand in the database can have taken it.
@@ -335,6 +333,7 @@ impl Keys {
         };
         let replaced = self.store.replace_key(pool, id, &replacement).await.map_err(AddFailure::from)?;
         self.feed.changed(&Change::Pool(pool.clone()));
+        self.keyring.replaced(pool, id, position);
         Ok(replaced)
     }
 

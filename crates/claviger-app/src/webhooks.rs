@@ -165,21 +165,21 @@ impl Webhooks {
             None => Reach::default().permits(&url)?,
         }
         for _ in 0..TRIES {
-            match self.try_create(workspace, permit.actor(), &url, &create.events).await? {
-                Ok(created) => return Ok(created),
-                Err(DataKeyChanged) => {}
+            if let Some(created) = self.try_create(workspace, permit.actor(), &url, &create.events).await? {
+                return Ok(created);
             }
         }
         Err(StoreError::Unexpected("the workspace's data key changed at every try".to_owned()).into())
     }
 
+    /// `None` where the workspace's data key is another one by now: begin again.
     async fn try_create(
         &self,
         workspace: &WorkspaceId,
         actor: Option<&str>,
         url: &WebhookUrl,
         events: &BTreeSet<EventKind>,
-    ) -> Result<Result<(WebhookSecret, Webhook), DataKeyChanged>, CreateWebhookError> {
+    ) -> Result<Option<(WebhookSecret, Webhook)>, CreateWebhookError> {
         if self.store.workspace(workspace).await?.is_none() {
             return Err(CreateWebhookError::NoWorkspace);
         }
@@ -196,10 +196,10 @@ impl Webhooks {
         };
         let (secret, webhook) = self.seal(&data_key, workspace, actor, url, events)?;
         match self.store.add_webhook(&webhook, &data_key_use).await {
-            Ok(()) => Ok(Ok((secret, webhook))),
+            Ok(()) => Ok(Some((secret, webhook))),
             Err(AddWebhookError::TooMany) => Err(CreateWebhookError::LimitReached),
             Err(AddWebhookError::NoWorkspace) => Err(CreateWebhookError::NoWorkspace),
-            Err(AddWebhookError::DataKeyChanged) => Ok(Err(DataKeyChanged)),
+            Err(AddWebhookError::DataKeyChanged) => Ok(None),
             Err(AddWebhookError::Store(error)) => Err(error.into()),
         }
     }
@@ -261,26 +261,42 @@ impl Webhooks {
         let Some(courier) = self.courier.as_deref() else {
             return Ok(());
         };
-        let mut under_way = FuturesUnordered::new();
-        let mut failed = None;
+        let mut steps = FuturesUnordered::new();
+        steps.push(self.step(courier, Step::Claim(AT_ONCE)));
+        let (mut claiming, mut under_way, mut failed) = (true, 0, None);
         loop {
-            let free = AT_ONCE - under_way.len();
-            if free > 0 && failed.is_none() {
-                match self.claim(free).await {
-                    Ok(claimed) => under_way.extend(claimed.into_iter().map(|claimed| self.deliver(courier, claimed))),
-                    Err(error) => failed = Some(error),
-                }
-            }
             // One that answers late keeps nothing from the others: more are taken while it is waited for.
-            tokio::select! {
-                ended = under_way.next() => match ended {
-                    None => return failed.map_or(Ok(()), Err),
-                    Some(Ok(())) => {}
-                    Some(Err(error)) => failed = Some(error),
-                },
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            match tokio::time::timeout(LOOK_AGAIN, steps.next()).await {
+                Err(_elapsed) => {}
+                Ok(None) => return failed.map_or(Ok(()), Err),
+                Ok(Some(Stepped::Claimed(claimed))) => {
+                    claiming = false;
+                    under_way += claimed.len();
+                    let none = claimed.is_empty();
+                    steps.extend(claimed.into_iter().map(|claimed| self.step(courier, Step::Deliver(claimed))));
+                    if none {
+                        continue;
+                    }
+                }
+                Ok(Some(Stepped::Ended)) => under_way -= 1,
+                // Nothing more is begun; what is under way is finished.
+                Ok(Some(Stepped::Failed(error))) => failed = Some(error),
+            }
+            if !claiming && under_way < AT_ONCE && failed.is_none() {
+                claiming = true;
+                steps.push(self.step(courier, Step::Claim(AT_ONCE - under_way)));
             }
         }
+    }
+
+    /// All steps are polled together. One that held a place at the database and were not polled, while another waits for
+    /// that place, would never give it back.
+    async fn step(&self, courier: &dyn Courier, step: Step) -> Stepped {
+        let stepped = match step {
+            Step::Claim(limit) => self.claim(limit).await.map(Stepped::Claimed),
+            Step::Deliver(delivery) => self.deliver(courier, delivery).await.map(|()| Stepped::Ended),
+        };
+        stepped.unwrap_or_else(Stepped::Failed)
     }
 
     async fn claim(&self, limit: usize) -> Result<Vec<Delivery>, StoreError> {
@@ -341,8 +357,18 @@ impl Webhooks {
     }
 }
 
-/// The workspace's data key is another one by now: begin again.
-struct DataKeyChanged;
+/// What delivering is made of.
+enum Step {
+    Claim(usize),
+    Deliver(Delivery),
+}
+
+/// What came of a step.
+enum Stepped {
+    Claimed(Vec<Delivery>),
+    Ended,
+    Failed(StoreError),
+}
 
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]

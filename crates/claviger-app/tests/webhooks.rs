@@ -164,7 +164,7 @@ async fn an_event_that_is_not_taken_is_sent_again_after_growing_pauses_and_then_
         let second = world.test.clock.now().as_millis() / 1_000;
         let signature = secret.sign(id.as_str(), second, sent[0].body.as_bytes());
         assert_eq!(sent[0].header("webhook-signature"), signature);
-        world.test.clock.advance(Duration::from_secs(seconds) - Duration::from_millis(1));
+        world.test.clock.advance(Duration::from_millis(seconds * 1_000 - 1));
         assert_eq!(world.deliver().await, [], "a moment before {seconds} s");
         // By chance a pause is up to a fifth longer.
         world.test.clock.advance(Duration::from_secs(seconds) / 5 + Duration::from_millis(1));

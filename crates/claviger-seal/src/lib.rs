@@ -29,7 +29,8 @@
 //!   tell whether two owners have the same one. Within one pool equal fingerprints mean equal keys.
 //! - Whoever can write to the database can delete rows, put an older sealed secret of the same key back, or switch keys
 //!   on and off; they cannot make Claviger use a secret in another place than the one it was sealed for.
-//! - The lengths of secrets show. So do masks: they are stored in plain text, to be shown without opening anything.
+//! - The lengths of secrets show. So do masks: they are stored in plain text, to be shown without opening anything. So do
+//!   the addresses of webhooks.
 //! - Destroying an owner's data key makes that owner's sealed secrets useless in every copy of the database made
 //!   afterwards, and in older copies only as long as the data key's row is not in them.
 //! - Data keys of owners in use, and the master key, are in the process's memory. A provider key is in plain text from

@@ -267,6 +267,10 @@ async fn what_is_told_of_a_key_rests_it() {
         tell(&world, &token, &mild, json!({"status": status})).await;
     }
     assert_stands(&world.keys().await[5], "active", None, None);
+    // A new secret starts anew.
+    let body = json!({"providerId": "openai", "keyId": ids[2], "apiKey": random_secret()});
+    world.done("POST", ACME_KEYS, body).await;
+    assert_stands(&world.keys().await[2], "active", None, None);
     world.test.clock.advance(Duration::from_mins(1));
     assert_stands(&world.keys().await[1], "active", None, None);
 }

@@ -230,6 +230,24 @@ async fn what_cannot_be_handed_out_is_refused() {
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_opened_says_so_wherever_it_is_asked_for() {
+    let (world, token) = world(false).await;
+    let id = world.key("openai").await["id"].as_str().unwrap().to_owned();
+    damage(&world).await;
+    resolve(&world, &token).await.assert_refused(503, "pool_unreadable", None);
+    let reason = "The key cannot be opened; it must be entered again";
+    let listed = &world.keys().await[0];
+    assert_eq!((&listed["status"], &listed["statusReason"]), (&json!("unreadable"), &json!(reason)));
+    assert_eq!(listed.get("availableAt"), None);
+    let explain = format!("{ACME_KEYS}/explain?providerId=openai");
+    let expected = json!({"keyId": id, "available": false, "reason": reason, "availableAt": null});
+    let explained = world.done("GET", &explain, Value::Null).await;
+    assert_eq!((&explained["serving"], &explained["keys"]), (&Value::Null, &json!([expected])));
+    let tested = world.ask(&world.root, "POST", &format!("{ACME_KEYS}/{id}/test"), Value::Null).await;
+    tested.assert_refused(503, "pool_unreadable", None);
+}
+
+#[tokio::test]
 async fn a_token_that_is_deleted_is_handed_nothing_more() {
     let (world, _) = world(false).await;
     world.key("openai").await;

@@ -143,7 +143,7 @@ async fn what_is_not_there_has_no_webhooks() {
     {
         world.ask(&world.root, method, path, body).await.assert_refused(404, "unknown_workspace", None);
     }
-    for id in ["nonsense", "a%2Fb", "%ff"] {
+    for id in ["nonsense", "a%2Fb"] {
         let path = format!("{WEBHOOKS}/{id}");
         world.ask(&world.root, "DELETE", &path, Value::Null).await.assert_refused(404, "unknown_webhook", None);
     }

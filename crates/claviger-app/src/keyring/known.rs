@@ -232,6 +232,13 @@ impl KnownKey {
         self.happens(&Event::Probed { result, status, began }, None, now)
     }
 
+    /// It has a new secret: nothing that was found out holds any more. Until its pool is read again, that is.
+    pub(crate) fn replaced(&self, now: Timestamp) {
+        self.happens(&Event::Replaced, None, now);
+        self.domain.store(None);
+        self.domain_unwritten.store(false, Ordering::SeqCst);
+    }
+
     /// Another node said that it rests.
     pub(crate) fn rests_elsewhere(&self, remaining: Duration, now: Timestamp) {
         let mut health = self.health.lock();

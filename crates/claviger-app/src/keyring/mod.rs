@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::owner::PoolId;
-use claviger_core::pool::Turn;
+use claviger_core::pool::{Position, Turn};
 use claviger_core::{Catalogue, Clock, KeyId, KeySecret, OrganizationId, Owner, ProviderId, Timestamp, WorkspaceId};
 use claviger_seal::MasterKey;
 use claviger_store::{KeyRecord, Store, StoreError};
@@ -270,6 +270,16 @@ impl Keyring {
             if let Err(error) = noted {
                 tracing::warn!(key = %remark.key, error = %error, "a key's state could not be stored");
             }
+        }
+    }
+
+    /// A key has a new secret, which starts well here and on every node that shares turns.
+    pub(crate) fn replaced(&self, pool: &PoolId, key: &KeyId, position: Position) {
+        if let Some(known) = self.known(pool, key) {
+            known.replaced(self.shared.clock.now());
+        }
+        if let Some(coordination) = &self.shared.coordination {
+            coordination.forget(pool, position);
         }
     }
 
