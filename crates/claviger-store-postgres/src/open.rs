@@ -121,6 +121,15 @@ async fn look(address: &Address) -> Result<(i64, Option<Vec<u8>>), Refusal> {
 
 /// Refuses databases of other programs and of newer versions. Answers the last migration that was applied, 0 for none.
 async fn recognise(db: &mut PgConnection, migrations: &Migrator) -> Result<i64, Refusal> {
+    match recognise_once(db, migrations).await {
+        // It takes several looks, and between two of them another node may have made all the tables: a second time
+        // shows whose they are.
+        Err(Refusal::Unusable(_)) => recognise_once(db, migrations).await,
+        recognised => recognised,
+    }
+}
+
+async fn recognise_once(db: &mut PgConnection, migrations: &Migrator) -> Result<i64, Refusal> {
     let migrated: bool =
         sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *db).await?;
     let applied: Vec<(i64, String, Vec<u8>)> = if migrated {
@@ -155,7 +164,7 @@ async fn is_free(db: &mut PgConnection) -> Result<(), Refusal> {
     let taken: Option<String> = sqlx::query_scalar(
         "SELECT string_agg(name, ', ')
          FROM unnest(ARRAY['installation', 'owner', 'workspace', 'organization', 'data_key', 'pool', 'provider_key',
-                           'token', 'token_owner']) AS name
+                           'token', 'token_owner', 'key_usage', 'webhook', 'webhook_delivery']) AS name
          WHERE to_regclass(name) IS NOT NULL",
     )
     .fetch_one(db)
