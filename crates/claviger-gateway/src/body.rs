@@ -67,14 +67,14 @@ pub(crate) enum Sent {
 
 impl Body for Sent {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         match self.get_mut() {
             // Trailers are left out: no provider wants them, and a token could stand in one.
             Self::Streamed(body) => match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
-                frame => Poll::Ready(frame),
+                frame => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
             },
             Self::Recorded(body) => Pin::new(body).poll_frame(cx),
             Self::Rewritten(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),

@@ -82,11 +82,12 @@ impl Front {
         let Listeners { address, sockets } = listeners;
         let stop = CancellationToken::new();
         let mut front = Self { address, stop: stop.clone(), workers: Vec::new() };
+        let budget = gateway.settings.replay_budget / sockets.len().max(1);
         for (number, listener) in sockets.into_iter().enumerate() {
             let worker = Worker {
                 gateway: Arc::clone(gateway),
                 control: Arc::clone(control),
-                upstreams: Upstreams::new(&tls, gateway.settings.connect_timeout, gateway.origins),
+                upstreams: Upstreams::new(&tls, gateway.settings.connect_timeout, gateway.origins, budget),
             };
             let worker = Arc::new(worker);
             let runtime =

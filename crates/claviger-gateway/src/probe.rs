@@ -39,7 +39,7 @@ impl GatewayProber {
             }
             origins += provider.origins.len();
         }
-        Ok(Self { routes, upstreams: Upstreams::new(&tls()?, connect_timeout, origins) })
+        Ok(Self { routes, upstreams: Upstreams::new(&tls()?, connect_timeout, origins, 0) })
     }
 
     /// The request, and where it goes.

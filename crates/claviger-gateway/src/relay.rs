@@ -1,7 +1,8 @@
 //! The way of a request.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::BuildHasher;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +38,10 @@ use crate::upstream::{SendError, Upstreams};
 const WORKSPACE: &str = "x-claviger-workspace";
 /// How long after its first attempt a request may be tried with another key.
 const TRY_WITHIN: Duration = Duration::from_secs(30);
+/// How long the head of a stream waits for the first event, which may be an error that another key does not get; and how
+/// long where there is no other key, and it is only of interest.
+const EVENT_PATIENCE: Duration = Duration::from_secs(3);
+const EVENT_PATIENCE_ALONE: Duration = Duration::from_millis(200);
 
 /// How long things may take, and how large they may be.
 #[derive(Clone, Copy, Debug)]
@@ -49,11 +54,14 @@ pub struct GatewaySettings {
     pub idle_timeout: Duration,
     /// The largest request body, in bytes, that is ever held in memory.
     pub replay_limit: usize,
-    /// How many bytes of request bodies are held in memory at most, of all requests.
+    /// How many bytes of request bodies are held in memory at most, of all requests. Each worker has its share.
     pub replay_budget: usize,
     /// How often a request is tried again that met the provider's trouble.
     pub retry_overloaded: u32,
 }
+
+/// So that a workspace has the same number everywhere.
+static FIXED: OnceLock<RandomState> = OnceLock::new();
 
 /// What all workers share.
 #[derive(Debug)]
@@ -63,7 +71,6 @@ pub struct Gateway {
     /// How many origins the providers have together.
     pub(crate) origins: usize,
     pub(crate) settings: GatewaySettings,
-    budget: Arc<Budget>,
     /// By the numbers of the origins.
     breakers: Vec<Breaker>,
     /// Upgraded connections.
@@ -114,10 +121,9 @@ impl Gateway {
             routes.insert(provider.id.clone(), route);
             origins += provider.origins.len();
         }
-        let budget = Budget::new(settings.replay_budget);
         let breakers = (0..origins).map(|_| Breaker::default()).collect();
         let (tunnels, metrics) = (TaskTracker::new(), Arc::default());
-        Ok(Self { app, routes, origins, settings, budget, breakers, tunnels, metrics })
+        Ok(Self { app, routes, origins, settings, breakers, tunnels, metrics })
     }
 
     /// Answers one request.
@@ -188,16 +194,26 @@ impl Gateway {
             let (secret, lease) = match leased {
                 Ok(leased) => leased,
                 Err(refusal) => {
+                    breaker.give_back();
                     return last.map_or(Err(refusal), |provided| Ok(self.pass_on(provided, &mut asked, attempts)));
                 }
             };
             attempts += 1;
-            let request = asked.request(&secret, &lease, self)?;
+            let limit = self.settings.replay_limit;
+            let request = asked.request(&secret, &lease, (limit, &upstreams.budget))?;
             // In the request alone from here on.
             drop(secret);
             let answered = match self.send(upstreams, &asked, request).await {
                 Ok(answered) => answered,
-                Err(refusal) => return Ok(self.failed(&refusal, lease, attempts, request_id)),
+                Err(refusal) => {
+                    // Nothing was sent with this key.
+                    let before = last.filter(|_| matches!(refusal, Refusal::Unreachable));
+                    let Some(before) = before else {
+                        return Ok(self.failed(&refusal, lease, attempts, request_id));
+                    };
+                    lease.end(Outcome::Failed);
+                    return Ok(self.pass_on(before, &mut asked, attempts));
+                }
             };
             let (mut provided, verdict) = self.look_into(answered, &lease, until).await;
             tracing::debug!(
@@ -208,7 +224,7 @@ impl Gateway {
                 "answered"
             );
             let is_trouble = verdict.class == Class::Overloaded;
-            breaker.note(if is_trouble { Deed::Overloaded } else { Deed::Answered });
+            breaker.note(deed(verdict), || asked.number());
             let again = verdict.class.is_about_the_key() || (is_trouble && overloads < self.settings.retry_overloaded);
             if again && lease.has_others() && Instant::now() < until {
                 provided.lost = asked.body.lost();
@@ -246,7 +262,7 @@ impl Gateway {
         match tokio::time::timeout(self.settings.response_timeout, sending).await {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(SendError::Unreachable)) => {
-                self.breakers[address.number].note(Deed::Unreachable);
+                self.breakers[address.number].note(Deed::Unreachable, || asked.number());
                 Err(Refusal::Unreachable)
             }
             Ok(Err(SendError::BrokenOff)) => Err(Refusal::BrokenOff),
@@ -323,6 +339,8 @@ impl Gateway {
             Box::pin(body.read_error()).await;
             judged(&peek::decoded(&parts.headers, &body.begun))
         } else if parts.status == StatusCode::OK && peek::is_event_stream(&parts.headers) {
+            let patience = if lease.has_others() { EVENT_PATIENCE } else { EVENT_PATIENCE_ALONE };
+            let until = until.min(Instant::now() + patience);
             let reading = body.read_event(provider, &parts.headers, until, || lease.now());
             Box::pin(reading).await.unwrap_or_else(|| judged(&[]))
         } else if provider.rate.limits().is_empty() {
@@ -336,6 +354,7 @@ impl Gateway {
 
     /// Makes a provider's answer the caller's.
     fn pass_on(&self, provided: Provided, asked: &mut Asked<'_>, attempts: u32) -> Response<Reply> {
+        asked.body.stop();
         let Provided { head, body, held, receipt, lost } = provided;
         let mut response = Response::from_parts(head, body);
         let upgrade = asked.upgrade.take();
@@ -371,8 +390,18 @@ impl Gateway {
 }
 
 impl Asked<'_> {
+    /// A number of the workspace's own, in this process.
+    fn number(&self) -> u64 {
+        FIXED.get_or_init(RandomState::default).hash_one(&self.workspace)
+    }
+
     /// The caller's request as the provider gets it in this attempt.
-    fn request(&mut self, secret: &KeySecret, lease: &Lease, gateway: &Gateway) -> Result<Request<Sent>, Refusal> {
+    fn request(
+        &mut self,
+        secret: &KeySecret,
+        lease: &Lease,
+        (limit, budget): (usize, &Arc<Budget>),
+    ) -> Result<Request<Sent>, Refusal> {
         let target = self.destination.target(self.token, secret)?;
         // Kept for another attempt only where there can be one.
         let mut headers = if lease.has_others() { self.headers.clone() } else { std::mem::take(&mut self.headers) };
@@ -384,7 +413,7 @@ impl Asked<'_> {
             && lease.has_others()
             && let Some(body) = body.take()
         {
-            self.body = CallerBody::Recorded(Recording::new(body, gateway.settings.replay_limit, &gateway.budget));
+            self.body = CallerBody::Recorded(Recording::new(body, limit, budget));
         }
         let body = match &mut self.body {
             CallerBody::Empty => Sent::Rewritten(None),
@@ -417,6 +446,13 @@ impl Provided {
 }
 
 impl CallerBody {
+    /// There will be no further attempt.
+    fn stop(&self) {
+        if let Self::Recorded(recording) = self {
+            recording.stop();
+        }
+    }
+
     /// Why it cannot be sent again, if it cannot.
     fn lost(&self) -> Option<Lost> {
         match self {
@@ -424,6 +460,14 @@ impl CallerBody {
             Self::Streamed(_) => Some(Lost::TooLarge),
             Self::Recorded(recording) => recording.lost(),
         }
+    }
+}
+
+/// What an answer is to its origin's breaker. What the provider does not do at all is the caller's question.
+fn deed(verdict: Verdict) -> Deed {
+    match verdict {
+        Verdict { class: Class::Overloaded, status, .. } if !matches!(status, 501 | 505) => Deed::Overloaded,
+        _ => Deed::Answered,
     }
 }
 

@@ -1,4 +1,8 @@
 //! A request's body, recorded on its way so that it can be sent again with another key.
+//!
+//! Attempts come one after the other, but the connection of an earlier one may go on asking for its body: a provider can
+//! answer before it has read all of a request. So only the last attempt reads what the caller sends, and every earlier
+//! one is broken off as soon as it asks again. What the caller breaks off is broken off in every attempt.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,8 +12,12 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
-/// How many bytes all recordings of the process may take together.
+use crate::body::BoxError;
+
+/// How many bytes all recordings of a worker may take together. One for each worker: they would all write the same word
+/// otherwise, twice a request.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: AtomicUsize,
@@ -58,15 +66,38 @@ pub(crate) struct Recording {
 struct Reel {
     incoming: Incoming,
     /// What came, as long as it can be sent again.
-    frames: Vec<Bytes>,
+    frames: SmallVec<[Bytes; 1]>,
     recorded: usize,
+    /// What that takes of the budget.
+    charged: usize,
     limit: usize,
     lost: Option<Lost>,
-    /// The caller has sent everything, or broke off.
-    ended: bool,
+    /// The number of the last attempt, and how many frames it has taken.
+    attempt: u32,
+    taken: usize,
+    end: End,
     /// What the body said of its size before anything came.
     announced: SizeHint,
     budget: Arc<Budget>,
+}
+
+/// Whether more is to come from the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum End {
+    No,
+    /// That was all.
+    Whole,
+    /// The caller broke off.
+    Broken,
+}
+
+/// The body ends before its time.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+enum BrokenOff {
+    #[error("the request goes on with another key")]
+    Superseded,
+    #[error("the caller broke the request off")]
+    ByCaller,
 }
 
 impl Recording {
@@ -77,11 +108,14 @@ impl Recording {
         Self {
             reel: Arc::new(Mutex::new(Reel {
                 incoming,
-                frames: Vec::new(),
+                frames: SmallVec::new(),
                 recorded: 0,
+                charged: 0,
                 limit,
                 lost,
-                ended: false,
+                attempt: 0,
+                taken: 0,
+                end: End::No,
                 announced,
                 budget: Arc::clone(budget),
             })),
@@ -93,9 +127,20 @@ impl Recording {
         self.reel.lock().lost
     }
 
-    /// The body from its beginning, for one attempt. Not to be asked for twice where it is lost.
+    /// The body from its beginning, for the next attempt. Not to be asked for twice where it is lost.
     pub(crate) fn play(&self) -> Replay {
-        Replay { reel: Arc::clone(&self.reel), next: 0, sent: 0 }
+        let mut reel = self.reel.lock();
+        reel.attempt += 1;
+        reel.taken = 0;
+        Replay { attempt: reel.attempt, reel: Arc::clone(&self.reel), sent: 0 }
+    }
+
+    /// There will be no further attempt: nothing has to be kept but what the last one has not taken yet.
+    pub(crate) fn stop(&self) {
+        let mut reel = self.reel.lock();
+        if reel.lost.is_none() && reel.taken == reel.frames.len() {
+            reel.lose(Lost::TooLarge);
+        }
     }
 }
 
@@ -103,9 +148,12 @@ impl Recording {
 #[derive(Debug)]
 pub(crate) struct Replay {
     reel: Arc<Mutex<Reel>>,
-    next: usize,
+    attempt: u32,
     sent: u64,
 }
+
+/// What a piece takes beside its bytes.
+const PIECE: usize = size_of::<Bytes>();
 
 impl Reel {
     fn record(&mut self, data: &Bytes) {
@@ -114,8 +162,9 @@ impl Reel {
         }
         if self.recorded + data.len() > self.limit {
             self.lose(Lost::TooLarge);
-        } else if self.budget.take(data.len()) {
+        } else if self.budget.take(data.len() + PIECE) {
             self.recorded += data.len();
+            self.charged += data.len() + PIECE;
             self.frames.push(data.clone());
         } else {
             self.lose(Lost::BudgetSpent);
@@ -124,59 +173,75 @@ impl Reel {
 
     fn lose(&mut self, why: Lost) {
         self.lost = Some(why);
-        self.frames = Vec::new();
-        self.budget.give_back(std::mem::take(&mut self.recorded));
+        self.frames = SmallVec::new();
+        self.taken = 0;
+        self.budget.give_back(std::mem::take(&mut self.charged));
     }
 }
 
 impl Drop for Reel {
     fn drop(&mut self) {
-        self.budget.give_back(self.recorded);
+        self.budget.give_back(self.charged);
+    }
+}
+
+impl Reel {
+    /// What comes next for the last attempt.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
+        if let Some(data) = self.frames.get(self.taken) {
+            self.taken += 1;
+            return Poll::Ready(Some(Ok(data.clone())));
+        }
+        match self.end {
+            End::No => {}
+            End::Whole => return Poll::Ready(None),
+            End::Broken => return Poll::Ready(Some(Err(BrokenOff::ByCaller.into()))),
+        }
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        match frame.map(|frame| frame.map(Frame::into_data)) {
+            Some(Ok(Ok(data))) => {
+                self.record(&data);
+                self.taken = self.frames.len();
+                Poll::Ready(Some(Ok(data)))
+            }
+            Some(Err(error)) => {
+                self.end = End::Broken;
+                Poll::Ready(Some(Err(error.into())))
+            }
+            // Trailers are left out: no provider wants them, and a token could stand in one.
+            Some(Ok(Err(_))) | None => {
+                self.end = End::Whole;
+                Poll::Ready(None)
+            }
+        }
     }
 }
 
 impl Body for Replay {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        // Waited for by nobody: of several attempts only the last one is alive.
         let mut reel = this.reel.lock();
-        if let Some(data) = reel.frames.get(this.next) {
-            let data = data.clone();
-            this.next += 1;
+        if reel.attempt != this.attempt {
+            return Poll::Ready(Some(Err(BrokenOff::Superseded.into())));
+        }
+        let piece = ready!(reel.poll(cx));
+        if let Some(Ok(data)) = &piece {
             this.sent += data.len() as u64;
-            return Poll::Ready(Some(Ok(Frame::data(data))));
         }
-        if reel.ended {
-            return Poll::Ready(None);
-        }
-        match ready!(Pin::new(&mut reel.incoming).poll_frame(cx)) {
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => {
-                    reel.record(&data);
-                    this.next = reel.frames.len();
-                    this.sent += data.len() as u64;
-                    Poll::Ready(Some(Ok(Frame::data(data))))
-                }
-                // Trailers are left out: no provider wants them, and a token could stand in one.
-                Err(_trailers) => {
-                    reel.ended = true;
-                    Poll::Ready(None)
-                }
-            },
-            Some(Err(error)) => Poll::Ready(Some(Err(error))),
-            None => {
-                reel.ended = true;
-                Poll::Ready(None)
-            }
-        }
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
     }
 
     fn is_end_stream(&self) -> bool {
         let reel = self.reel.lock();
-        self.next >= reel.frames.len() && (reel.ended || reel.incoming.is_end_stream())
+        let all = match reel.end {
+            End::No => reel.incoming.is_end_stream(),
+            End::Whole => true,
+            End::Broken => false,
+        };
+        reel.attempt == self.attempt && all && reel.taken >= reel.frames.len()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -23,6 +23,7 @@ use tower_service::Service;
 
 use crate::body::Sent;
 use crate::connections::{Connections, Held, Stream};
+use crate::replay::Budget;
 
 /// How much of one answer may wait for a caller that reads slowly, in bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
@@ -85,11 +86,13 @@ pub(crate) struct Upstreams {
     origins: Vec<Arc<Connections>>,
     /// Tasks that drive connections. They end with their connections.
     driving: TaskTracker,
+    /// How much of requests' bodies this worker may hold.
+    pub(crate) budget: Arc<Budget>,
 }
 
 impl Upstreams {
     /// A worker's connections to so many origins.
-    pub(crate) fn new(tls: &ClientConfig, connect_timeout: Duration, origins: usize) -> Self {
+    pub(crate) fn new(tls: &ClientConfig, connect_timeout: Duration, origins: usize, budget: usize) -> Self {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
@@ -100,6 +103,7 @@ impl Upstreams {
             connect_timeout,
             origins: (0..origins).map(|_| Arc::default()).collect(),
             driving: TaskTracker::new(),
+            budget: Budget::new(budget),
         }
     }
 

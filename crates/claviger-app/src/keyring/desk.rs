@@ -116,6 +116,13 @@ impl Shared {
         }
     }
 
+    /// A key has a new secret: nothing that other nodes were told of it holds any more.
+    pub(crate) fn replaced(&self, known: &KnownKey) {
+        if let Some(coordination) = &self.coordination {
+            coordination.forget(&known.pool, known.position);
+        }
+    }
+
     pub(crate) fn healed(&self, known: &KnownKey, model: Option<&str>) {
         if let Some(coordination) = &self.coordination {
             coordination.healed(&known.pool, known.position, model);

@@ -1,11 +1,12 @@
 //! What is done about a key's health beside the request that showed it: it is stored, others are told, and probes go out.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::health::{Ailment, AilmentKind};
-use claviger_core::{EventId, Owner, Timestamp, WorkspaceId};
+use claviger_core::owner::PoolId;
+use claviger_core::{EventId, KeyId, Owner, Timestamp, WorkspaceId};
 use claviger_store::{AilmentChange, NewEvent, StoreError};
+use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use super::Keyring;
@@ -23,17 +24,18 @@ impl Keyring {
         self.shared.ailments.come().await;
     }
 
-    /// Stores what was found out about keys' health. What cannot be stored is kept for the next time.
+    /// Stores what was found out about keys' health. What cannot be stored is kept for the next time, and keeps nothing
+    /// else from being stored.
     pub async fn store_ailments(&self) -> Result<(), StoreError> {
-        let mut findings = self.shared.ailments.take();
-        while let Some(finding) = findings.pop() {
+        let (mut kept, mut failed) = (Vec::new(), None);
+        for finding in self.shared.ailments.take() {
             if let Err(error) = self.store_ailment(&finding).await {
-                findings.push(finding);
-                self.shared.ailments.put_back(findings);
-                return Err(error);
+                kept.push(finding);
+                failed = Some(error);
             }
         }
-        Ok(())
+        self.shared.ailments.put_back(kept);
+        failed.map_or(Ok(()), Err)
     }
 
     pub(super) async fn store_ailment(&self, finding: &Finding) -> Result<(), StoreError> {
@@ -94,32 +96,30 @@ impl Keyring {
 
     /// Probes keys that were refused once.
     pub async fn probe_suspects(&self) {
-        for Finding { known, .. } in self.shared.suspects.take() {
-            self.probe_quietly(&known).await;
-        }
+        // At once: one provider that does not answer keeps no other's keys waiting.
+        join_all(
+            self.shared
+                .suspects
+                .take()
+                .iter()
+                .map(|suspect| self.probe_quietly(&suspect.known.pool, &suspect.known.id)),
+        )
+        .await;
     }
 
     /// Probes rejected keys whose rest is over: those that no other node probes.
     pub async fn probe_rejected(&self) -> Result<(), StoreError> {
         let now = self.shared.clock.now();
-        for claim in self.store.claim_probes(now, now.after(PROBE_CLAIM), PROBES_AT_ONCE).await? {
-            let Some(desk) = self.desks.get(&claim.pool.provider) else {
-                continue;
-            };
-            if !desk.probed {
-                continue;
-            }
-            match self.probe_key(&claim.pool, &claim.key).await {
-                Ok(_) => {}
-                Err(error) => tracing::warn!(pool = %claim.pool, key = %claim.key, %error, "a key could not be probed"),
-            }
-        }
+        let claims = self.store.claim_probes(now, now.after(PROBE_CLAIM), PROBES_AT_ONCE).await?;
+        let testable =
+            claims.iter().filter(|claim| self.desks.get(&claim.pool.provider).is_some_and(|desk| desk.probed));
+        join_all(testable.map(|claim| self.probe_quietly(&claim.pool, &claim.key))).await;
         Ok(())
     }
 
-    async fn probe_quietly(&self, known: &Arc<KnownKey>) {
-        if let Err(error) = self.probe_key(&known.pool, &known.id).await {
-            tracing::warn!(pool = %known.pool, key = %known.id, %error, "a key could not be probed");
+    async fn probe_quietly(&self, pool: &PoolId, key: &KeyId) {
+        if let Err(error) = self.probe_key(pool, key).await {
+            tracing::warn!(%pool, %key, %error, "a key could not be probed");
         }
     }
 }

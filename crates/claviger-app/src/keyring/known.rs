@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use claviger_core::health::{
-    Ailment, Availability, Class, Condition, Event, KeyHealth, ModelRests, ProbeResult, Verdict,
+    Ailment, Availability, Class, Condition, Event, Headers, KeyHealth, ModelRests, ProbeResult, Verdict, same_domain,
 };
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
-use claviger_core::{KeyId, Timestamp};
+use claviger_core::{KeyId, Provider, Timestamp};
 use claviger_store::UseCounts;
 use parking_lot::Mutex;
 
@@ -28,7 +28,6 @@ pub(crate) struct KnownKey {
     pub(crate) position: Position,
     /// Whether a free request shows if the provider takes it.
     pub(crate) probed: bool,
-    last_used_at: AtomicI64,
     /// Whether it is in the list of what is to be written.
     pub(super) unwritten: AtomicBool,
     tally: Tally,
@@ -50,15 +49,21 @@ struct Health {
     fingerprint: Option<[u8; 32]>,
 }
 
-/// How requests ended since that was written last.
+/// What every request writes, on a line of memory of its own: what all requests only read stays in every processor's
+/// cache.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Tally {
-    requests: AtomicU64,
+    last_used_at: AtomicI64,
     ok: AtomicU64,
     rate_limited: AtomicU64,
     rejected: AtomicU64,
     caller_errors: AtomicU64,
     provider_errors: AtomicU64,
+    /// Requests of which there is no more to say.
+    others: AtomicU64,
+    /// Endings of requests that are among the others, since they were handed out.
+    told: AtomicU64,
 }
 
 /// What a request that was about to take a key found.
@@ -111,7 +116,6 @@ impl KnownKey {
             id,
             position,
             probed,
-            last_used_at: AtomicI64::new(0),
             unwritten: AtomicBool::new(false),
             tally: Tally::default(),
             domain: ArcSwapOption::empty(),
@@ -122,8 +126,14 @@ impl KnownKey {
         }
     }
 
-    /// Takes in what the database says of it.
-    pub(crate) fn read(&self, fingerprint: [u8; 32], ailment: Option<Ailment>, domain: Option<String>, now: Timestamp) {
+    /// Takes in what the database says of it. Whether it has another secret than before.
+    pub(crate) fn read(
+        &self,
+        fingerprint: [u8; 32],
+        ailment: Option<Ailment>,
+        domain: Option<String>,
+        now: Timestamp,
+    ) -> bool {
         let replaced = {
             let mut health = self.health.lock();
             let replaced = health.fingerprint.replace(fingerprint).is_some_and(|known| known != fingerprint);
@@ -138,6 +148,7 @@ impl KnownKey {
             self.domain.store(domain.map(Arc::new));
             self.domain_unwritten.store(false, Ordering::SeqCst);
         }
+        replaced
     }
 
     /// Whether there is more to say of its health than that it is well.
@@ -211,10 +222,8 @@ impl KnownKey {
 
     /// A request that began then got no answer.
     pub(crate) fn unanswered(&self, began: Timestamp, failed: bool, model: Option<&str>, now: Timestamp) {
-        self.tally.requests.fetch_add(1, Ordering::Relaxed);
-        if failed {
-            self.tally.provider_errors.fetch_add(1, Ordering::Relaxed);
-        }
+        let ended = if failed { &self.tally.provider_errors } else { &self.tally.others };
+        ended.fetch_add(1, Ordering::Relaxed);
         if self.is_remarkable() {
             self.happens(&Event::NoAnswer { began }, model, now);
         }
@@ -222,7 +231,10 @@ impl KnownKey {
 
     /// What somebody tells who was handed it.
     pub(crate) fn reported(&self, verdict: Verdict, now: Timestamp) -> Changed {
-        self.tally.class(verdict.class).fetch_add(1, Ordering::Relaxed);
+        // Another process may have handed it out.
+        self.use_at(now);
+        self.tally.count(verdict.class);
+        self.tally.told.fetch_add(1, Ordering::Relaxed);
         // When the request began is not told: now is the safe thing to say of bad news, and of good.
         self.happens(&Event::Answer { verdict, began: now }, None, now)
     }
@@ -295,6 +307,11 @@ impl KnownKey {
         self.domain.load_full()
     }
 
+    /// Whether an answer names another account than the known one.
+    pub(crate) fn is_news(&self, provider: &Provider, headers: &dyn Headers) -> bool {
+        !same_domain(provider, headers, self.domain.load().as_ref().map_or("", |known| known.as_str()))
+    }
+
     /// An answer named the account whose limits it shares.
     pub(crate) fn learn_domain(&self, domain: String) {
         self.domain.store(Some(Arc::new(domain)));
@@ -302,12 +319,15 @@ impl KnownKey {
     }
 
     pub(crate) fn use_at(&self, now: Timestamp) {
-        self.last_used_at.fetch_max(now.as_millis(), Ordering::SeqCst);
+        // A plain read first: a busy key is used many times a millisecond.
+        if self.tally.last_used_at.load(Ordering::SeqCst) < now.as_millis() {
+            self.tally.last_used_at.fetch_max(now.as_millis(), Ordering::SeqCst);
+        }
     }
 
     /// When it was used last by this process, if ever.
     pub(crate) fn last_used_at(&self) -> Option<Timestamp> {
-        let millis = self.last_used_at.load(Ordering::SeqCst);
+        let millis = self.tally.last_used_at.load(Ordering::SeqCst);
         (millis > 0).then(|| Timestamp::from_millis(millis))
     }
 
@@ -382,23 +402,19 @@ impl Health {
 
 impl Tally {
     fn count(&self, class: Class) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        self.class(class).fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn class(&self, class: Class) -> &AtomicU64 {
-        match class {
+        let ended = match class {
             Class::Ok => &self.ok,
             Class::RateLimited => &self.rate_limited,
             Class::KeyInvalid | Class::NoCredit => &self.rejected,
             Class::RequestError | Class::AccountPermission => &self.caller_errors,
             Class::Overloaded => &self.provider_errors,
-        }
+        };
+        ended.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn all(&self) -> [&AtomicU64; 6] {
-        let Self { requests, ok, rate_limited, rejected, caller_errors, provider_errors } = self;
-        [requests, ok, rate_limited, rejected, caller_errors, provider_errors]
+    fn all(&self) -> [&AtomicU64; 7] {
+        let Self { last_used_at: _, ok, rate_limited, rejected, caller_errors, provider_errors, others, told } = self;
+        [ok, rate_limited, rejected, caller_errors, provider_errors, others, told]
     }
 
     fn take(&self) -> UseCounts {
@@ -411,14 +427,19 @@ impl Tally {
 
     fn add(&self, back: &UseCounts) {
         let UseCounts { requests, ok, rate_limited, rejected, caller_errors, provider_errors } = *back;
-        let back = [requests, ok, rate_limited, rejected, caller_errors, provider_errors];
+        let ended = ok + rate_limited + rejected + caller_errors + provider_errors;
+        let (others, told) = (requests.saturating_sub(ended), ended.saturating_sub(requests));
+        let back = [ok, rate_limited, rejected, caller_errors, provider_errors, others, told];
         for (count, back) in self.all().into_iter().zip(back) {
             count.fetch_add(back, Ordering::Relaxed);
         }
     }
 }
 
-fn counts([requests, ok, rate_limited, rejected, caller_errors, provider_errors]: [u64; 6]) -> UseCounts {
+/// Every ending is a request, but those that were told later of a request that was handed out.
+fn counts([ok, rate_limited, rejected, caller_errors, provider_errors, others, told]: [u64; 7]) -> UseCounts {
+    let ended = ok + rate_limited + rejected + caller_errors + provider_errors;
+    let requests = (ended + others).saturating_sub(told);
     UseCounts { requests, ok, rate_limited, rejected, caller_errors, provider_errors }
 }
 

@@ -198,6 +198,7 @@ impl Keyring {
             heed(pool, turn, asked)?;
         }
         let cursor = &slot.companion.cursor;
+        let mut unreadable = false;
         // A key whose trial another request has just taken, or that does not open after all, passes its turn on.
         while !free.is_empty() {
             let told = shared.take().and_then(|turn| Some((turn.position?, turn.trial)));
@@ -213,9 +214,9 @@ impl Keyring {
             };
             if let Some(key) = pool.key(position) {
                 let claim = key.known.claim(asked.model, asked.now);
-                if claim != Claim::Taken
-                    && let Some(secret) = key.open()
-                {
+                let opened = if claim == Claim::Taken { None } else { key.open() };
+                unreadable |= claim != Claim::Taken && opened.is_none();
+                if let Some(secret) = opened {
                     self.shared.uses.note(&key.known, asked.now);
                     let begun = Begun {
                         scope: id.owner.kind(),
@@ -237,8 +238,9 @@ impl Keyring {
         }
         match pool.free(&slot.companion, asked) {
             Err(nothing) => Err(nothing.as_error(asked.now)),
-            // Some are free, and none of them opens.
-            Ok(_) => Err(LeaseError::PoolUnreadable),
+            Ok(_) if unreadable => Err(LeaseError::PoolUnreadable),
+            // Others were faster: it may be back in a moment.
+            Ok(_) => Err(LeaseError::Cooling { wait: wait_until(asked.now, asked.now) }),
         }
     }
 
@@ -401,7 +403,9 @@ fn heed(pool: &LivePool, turn: &SharedTurn, asked: Asked<'_>) -> Result<(), Leas
     match (turn.position, asked.tried.count()) {
         (Some(_), _) => Ok(()),
         (None, 0) => {
-            let soonest = turn.rests.iter().map(|rest| rest.remaining).min().unwrap_or_default();
+            let elsewhere = turn.rests.iter().map(|rest| rest.remaining);
+            let here = pool.back(asked).map(|back| wait_until(back, asked.now));
+            let soonest = elsewhere.chain(here).min().unwrap_or_default();
             Err(LeaseError::Cooling { wait: soonest.max(Duration::from_millis(1)) })
         }
         (None, _) => Err(LeaseError::AllTried),

@@ -97,11 +97,13 @@ impl PoolMemory {
         &self,
         pool: &PoolId,
         probed: bool,
-        keys: impl Iterator<Item = (&'a KeyId, Position)>,
+        keys: impl Iterator<Item = (&'a KeyId, Position, bool)>,
     ) -> Vec<Arc<KnownKey>> {
         let mut all = self.keys.lock();
-        let keys = keys.map(|(id, position)| {
+        let keys = keys.map(|(id, position, is_stored)| {
             let known = all.get(id).filter(|known| known.position == position).cloned();
+            // What is in no database is found by no probe.
+            let probed = probed && is_stored;
             let new = || KnownKey::new(pool.clone(), id.clone(), position, probed, Arc::clone(&self.remarkable));
             known.unwrap_or_else(|| Arc::new(new()))
         });
@@ -162,8 +164,8 @@ impl LivePool {
             Owner::Platform => platform.of(&id.provider).collect(),
             Owner::Workspace(_) | Owner::Organization(_) => Vec::new(),
         };
-        let stored = record.keys.iter().map(|key| (&key.id, key.position));
-        let keys = stored.chain(given.iter().map(|key| (&key.id, key.position)));
+        let stored = record.keys.iter().map(|key| (&key.id, key.position, true));
+        let keys = stored.chain(given.iter().map(|key| (&key.id, key.position, false)));
         let mut known = memory.known(id, desk.probed, keys).into_iter();
         let now = desk.shared.clock.now();
         let mut pool = Self {
@@ -176,7 +178,10 @@ impl LivePool {
             remarks: Mutex::default(),
         };
         for (key, known) in record.keys.into_iter().zip(known.by_ref()) {
-            known.read(key.fingerprint, key.ailment, key.domain, now);
+            if known.read(key.fingerprint, key.ailment, key.domain, now) {
+                // By another process, which may be none that shares turns.
+                pool.desk.shared.replaced(&known);
+            }
             let opener = data_key.as_ref().filter(|data_key| open(data_key, id, &key.id, &key.sealed).is_some());
             if opener.is_some() == key.unreadable {
                 pool.remarks.get_mut().push(Remark {
@@ -282,6 +287,17 @@ impl LivePool {
             (Some(until), true, true) if asked.tried.count() == 0 => Err(Nothing::Resting { until }),
             (_, true, true) => Err(Nothing::Tried),
         }
+    }
+}
+
+impl LivePool {
+    /// When the first of the keys is back that rest as far as this process knows.
+    pub(crate) fn back(&self, asked: Asked<'_>) -> Option<Timestamp> {
+        let resting = self.usable.iter().filter_map(|key| match key.known.availability(asked.model, asked.now) {
+            Availability::Resting { until } => Some(until),
+            Availability::Now | Availability::Trial => None,
+        });
+        resting.min()
     }
 }
 

@@ -167,7 +167,11 @@ impl Keyring {
         let changed = known.probed(asked.result, asked.status, asked.began, self.shared.clock.now());
         self.shared.told(&known, &changed, None);
         if changed.ailment && is_stored {
-            self.store_ailment(&Finding { known, sealed, began: asked.began }).await?;
+            let finding = Finding { known, sealed, began: asked.began };
+            if let Err(error) = self.store_ailment(&finding).await {
+                self.shared.ailments.add(finding);
+                return Err(error.into());
+            }
         }
         Ok(asked.tested())
     }

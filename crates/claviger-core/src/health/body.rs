@@ -15,7 +15,7 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub(super) struct Exhibit<'a> {
     pub(super) status: u16,
     pub(super) headers: &'a dyn Headers,
-    body: &'a [u8],
+    pub(super) body: &'a [u8],
     text: OnceCell<Cow<'a, str>>,
     /// The text in lower case.
     folded: OnceCell<String>,

@@ -1,10 +1,16 @@
 //! Requests that another key answers, and those that may not be tried again.
 
+use claviger_core::catalogue::{Auth, BaseUrl};
+use claviger_core::{Catalogue, Provider};
 use claviger_gateway::GatewaySettings;
 use claviger_mock_provider::Behaviour;
 use claviger_testkit::Answer;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::fixture::{Fixture, patient};
 
@@ -99,7 +105,7 @@ async fn a_large_body_goes_to_the_next_key_as_it_is_and_a_larger_one_says_why_it
 
 #[tokio::test]
 async fn a_body_beyond_the_budget_of_all_requests_is_sent_once() {
-    let settings = GatewaySettings { replay_budget: 1_000, ..patient() };
+    let settings = GatewaySettings { replay_budget: 2_000, ..patient() };
     let fixture = Fixture::with(settings, |_| {}).await;
     let keys = keys(&fixture, 2).await;
     fixture.mock.set_behaviour("openai", "*", limited()).unwrap();
@@ -156,16 +162,87 @@ async fn the_providers_trouble_passes_through_unless_the_operator_has_it_tried_a
 }
 
 #[tokio::test]
-async fn an_origin_that_only_fails_is_left_alone_for_a_moment() {
+async fn an_origin_that_only_fails_for_several_workspaces_is_left_alone_for_a_moment() {
     let fixture = Fixture::new().await;
     let keys = keys(&fixture, 1).await;
     fixture.mock.set_behaviour("openai", "*", Behaviour::status(500)).unwrap();
-    for _ in 0..100 {
+    for _ in 0..150 {
         assert_eq!(served(&fixture.client().send(Method::GET, MODELS, &json!(null)).await), (500, "1"));
     }
+    let other = fixture.test.workspace("other").await;
+    fixture.test.key(&other, "openai").await;
+    let token = fixture.test.runtime_token(&other).await;
+    let answer = fixture.client().with_token(&token).send(Method::GET, MODELS, &json!(null)).await;
+    assert_eq!(served(&answer), (500, "1"));
     let refused = fixture.client().send(Method::GET, MODELS, &json!(null)).await;
     assert_eq!((refused.status.as_u16(), refused.code()), (503, "provider_unavailable"));
     assert_eq!((refused.header("retry-after"), refused.header("x-claviger-attempts")), ("1", "0"));
-    assert_eq!(uses(&fixture, &keys), [100]);
+    assert_eq!(uses(&fixture, &keys), [150]);
     fixture.close().await;
+}
+
+/// A body in which no two places look alike.
+fn counted(length: usize) -> String {
+    let mut body = String::with_capacity(length + 8);
+    while body.len() < length {
+        body.push_str(&format!("{:07}.", body.len()));
+    }
+    body.truncate(length);
+    body
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_before_it_has_read_the_body_takes_nothing_of_it_from_the_next_attempt() {
+    const LENGTH: usize = 600_000;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let base: BaseUrl = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let (begun, second) = oneshot::channel();
+    let mut provider = JoinSet::new();
+    provider.spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        read_head(&mut first).await;
+        first.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        // It goes on reading, as a server does that wants to keep the connection.
+        let mut reading = JoinSet::new();
+        reading.spawn(async move { tokio::io::copy(&mut first, &mut tokio::io::sink()).await });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut body = read_head(&mut stream).await;
+        begun.send(()).unwrap();
+        while body.len() < LENGTH {
+            assert!(stream.read_buf(&mut body).await.unwrap() > 0, "the body ended after {} bytes", body.len());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        body
+    });
+    let adapt = |catalogue: &mut Catalogue| {
+        catalogue.insert(Provider::custom("early".parse().unwrap(), base, None, Auth::Bearer));
+    };
+    let fixture = Fixture::with(patient(), adapt).await;
+    for _ in 0..2 {
+        fixture.key("early").await;
+    }
+    let body = counted(LENGTH);
+    let mut caller = fixture.connect().await;
+    let token = &fixture.token;
+    caller.write(&format!("POST /gateway/early/x HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {token}\r\n")).await;
+    caller.write(&format!("content-length: {LENGTH}\r\n\r\n{}", &body[..LENGTH / 3])).await;
+    second.await.unwrap();
+    caller.write(&body[LENGTH / 3..]).await;
+    let answer = caller.read_until("\r\n\r\n{}").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("x-claviger-attempts: 2"), "{answer}");
+    let arrived = provider.join_next().await.unwrap().unwrap();
+    assert!(arrived == body.as_bytes(), "{} bytes arrived, and not those that were sent", arrived.len());
+    fixture.close().await;
+}
+
+/// Reads a request's head; answers what has come of its body.
+async fn read_head(stream: &mut tokio::net::TcpStream) -> Vec<u8> {
+    let mut seen = Vec::new();
+    loop {
+        assert!(stream.read_buf(&mut seen).await.unwrap() > 0, "the connection ended");
+        if let Some(end) = seen.windows(4).position(|window| window == b"\r\n\r\n") {
+            return seen.split_off(end + 4);
+        }
+    }
 }
