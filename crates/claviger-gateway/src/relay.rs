@@ -31,7 +31,7 @@ use crate::forward::{self, Destination, Route};
 use crate::metrics::GatewayMetrics;
 use crate::peek::{self, Opened, View};
 use crate::relayed::Relayed;
-use crate::replay::{Budget, Lost, Recording};
+use crate::replay::{Budget, KeptHeaders, Lost, Recording};
 use crate::upgrade::{self, Upgrade};
 use crate::upstream::{SendError, Upstreams};
 
@@ -85,7 +85,10 @@ struct Asked<'a> {
     token: &'a [u8],
     workspace: WorkspaceId,
     method: Method,
+    /// Until the first attempt.
     headers: HeaderMap,
+    /// For further ones.
+    kept: Option<KeptHeaders>,
     body: CallerBody,
     upgrade: Option<Upgrade>,
 }
@@ -170,7 +173,7 @@ impl Gateway {
             return Err(Refusal::TokenInPath);
         }
         let body = self.body(destination.auth(), body).await?;
-        let asked = Asked { destination, token: &token, workspace, method, headers, body, upgrade };
+        let asked = Asked { destination, token: &token, workspace, method, headers, kept: None, body, upgrade };
         self.answer(upstreams, asked, request_id).await
     }
 
@@ -403,8 +406,13 @@ impl Asked<'_> {
         (limit, budget): (usize, &Arc<Budget>),
     ) -> Result<Request<Sent>, Refusal> {
         let target = self.destination.target(self.token, secret)?;
-        // Kept for another attempt only where there can be one.
-        let mut headers = if lease.has_others() { self.headers.clone() } else { std::mem::take(&mut self.headers) };
+        let mut headers = if let Some(kept) = &self.kept {
+            kept.unpacked()
+        } else {
+            // Only where there can be another attempt.
+            self.kept = lease.has_others().then(|| KeptHeaders::of(&self.headers));
+            std::mem::take(&mut self.headers)
+        };
         self.destination.headers(&mut headers, self.token, secret)?;
         if let Some(upgrade) = &self.upgrade {
             upgrade.put_headers(&mut headers);

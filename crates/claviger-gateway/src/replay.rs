@@ -3,6 +3,8 @@
 //! Attempts come one after the other, but the connection of an earlier one may go on asking for its body: a provider can
 //! answer before it has read all of a request. So only the last attempt reads what the caller sends, and every earlier
 //! one is broken off as soon as it asks again. What the caller breaks off is broken off in every attempt.
+//!
+//! Headers are kept as well, packed.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use hyper::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
@@ -144,12 +148,70 @@ impl Recording {
     }
 }
 
+/// A caller's headers for another attempt, packed into one piece of memory. A copy of the map would cost several times as
+/// much, and hold the buffer that they were read into.
+#[derive(Debug)]
+pub(crate) struct KeptHeaders {
+    /// For each one: the lengths of name and value, and both.
+    packed: Vec<u8>,
+}
+
+impl KeptHeaders {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let size = |(name, value): (&HeaderName, &HeaderValue)| 2 * LENGTH + name.as_str().len() + value.len();
+        let mut packed = Vec::with_capacity(headers.iter().map(size).sum());
+        for (name, value) in headers {
+            let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+            for part in [name, value] {
+                // Headers are bounded far below what four bytes can count.
+                packed.extend_from_slice(&u32::try_from(part.len()).unwrap_or_default().to_le_bytes());
+            }
+            packed.extend_from_slice(name);
+            packed.extend_from_slice(value);
+        }
+        Self { packed }
+    }
+
+    pub(crate) fn unpacked(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut rest = &*self.packed;
+        while let Some((name, value)) = next(&mut rest) {
+            if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) {
+                headers.append(name, value);
+            }
+        }
+        headers
+    }
+}
+
+/// Of a length.
+const LENGTH: usize = size_of::<u32>();
+
+fn next<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
+    let (name, value) = (length(rest)?, length(rest)?);
+    Some((rest.split_off(..name)?, rest.split_off(..value)?))
+}
+
+fn length(rest: &mut &[u8]) -> Option<usize> {
+    let (length, after) = rest.split_first_chunk::<LENGTH>()?;
+    *rest = after;
+    usize::try_from(u32::from_le_bytes(*length)).ok()
+}
+
 /// The body on its way to the provider, in one attempt.
 #[derive(Debug)]
 pub(crate) struct Replay {
     reel: Arc<Mutex<Reel>>,
     attempt: u32,
     sent: u64,
+}
+
+/// Pieces of up to so many bytes are copied. They are parts of the buffer that the caller's connection reads into, which
+/// could not be used again while a piece of it is held, and takes more than the piece counts for.
+const COPIED: usize = 64 * 1024;
+
+fn kept(data: &Bytes) -> Bytes {
+    if data.len() <= COPIED { Bytes::copy_from_slice(data) } else { data.clone() }
 }
 
 /// What a piece takes beside its bytes.
@@ -165,7 +227,7 @@ impl Reel {
         } else if self.budget.take(data.len() + PIECE) {
             self.recorded += data.len();
             self.charged += data.len() + PIECE;
-            self.frames.push(data.clone());
+            self.frames.push(kept(data));
         } else {
             self.lose(Lost::BudgetSpent);
         }
@@ -249,5 +311,24 @@ impl Body for Replay {
             Some(all) => SizeHint::with_exact(all.saturating_sub(self.sent)),
             None => SizeHint::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kept_headers_come_back_as_they_were() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in
+            [("accept", "a"), ("x-twice", "one"), ("x-twice", ""), ("x-bytes", "\u{e9}"), ("x-twice", "two")]
+        {
+            headers.append(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
+        }
+        assert_eq!(KeptHeaders::of(&headers).unpacked(), headers);
+        let of_one: Vec<_> = KeptHeaders::of(&headers).unpacked().get_all("x-twice").iter().cloned().collect();
+        assert_eq!(of_one, ["one", "", "two"]);
+        assert!(KeptHeaders::of(&HeaderMap::new()).unpacked().is_empty());
     }
 }

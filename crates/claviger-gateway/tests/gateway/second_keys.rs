@@ -185,7 +185,9 @@ async fn an_origin_that_only_fails_for_several_workspaces_is_left_alone_for_a_mo
 fn counted(length: usize) -> String {
     let mut body = String::with_capacity(length + 8);
     while body.len() < length {
-        body.push_str(&format!("{:07}.", body.len()));
+        let place = body.len().to_string();
+        body.push_str(&place);
+        body.push('.');
     }
     body.truncate(length);
     body
