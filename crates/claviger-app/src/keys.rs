@@ -132,6 +132,8 @@ impl Keys {
     /// An owner's keys, by provider and creation order. Opens nothing.
     pub async fn list(&self, permit: &Permit<ListKeys>) -> Result<Vec<ListedKey>, ListKeysError> {
         let owner = permit.on();
+        // Before the database is asked: what is found out while it answers is not belied by that.
+        let now = self.clock.now();
         let mut keys = self.store.keys(owner).await?;
         if keys.is_empty() && !self.exists(owner).await? {
             return Err(ListKeysError::NoOwner(owner.clone()));
@@ -139,7 +141,6 @@ impl Keys {
         if *owner == Owner::Platform {
             self.list_given(&mut keys);
         }
-        let now = self.clock.now();
         let listed = keys.into_iter().map(|mut record| {
             let standing = self.complete(owner, &mut record, now);
             ListedKey { record, standing, shares_limit_with: Vec::new() }
@@ -152,9 +153,10 @@ impl Keys {
     /// Adds what this process knows of a key, and says how it fares.
     fn complete(&self, owner: &Owner, record: &mut KeyRecord, now: Timestamp) -> Standing {
         let pool = PoolId { owner: owner.clone(), provider: record.provider.clone() };
+        let read = Event::Stored { ailment: record.ailment, read_at: now };
         let fitness = match self.keyring.complete(&pool, record) {
             // What was healed or replaced elsewhere is in the database before it is in memory.
-            Some(known) => Fitness { health: known.health.next(&Event::Stored(record.ailment), now), ..known },
+            Some(known) => Fitness { health: known.health.next(&read, now), ..known },
             None => Fitness::stored(record.ailment, now),
         };
         Standing::of(record.status, &fitness, now)

@@ -187,6 +187,38 @@ async fn a_key_that_is_refused_once_is_probed_at_once() {
 }
 
 #[tokio::test]
+async fn an_exhausted_key_that_was_tested_is_tried_again_in_other_processes_too() {
+    let (test, prober) = probed().await;
+    let acme = test.workspace("acme").await;
+    let key = test.key(&acme, "openai").await;
+    let other = test.beside().await;
+    ask(&test, &acme, 402).await.unwrap();
+    test.app.keyring.store_ailments().await.unwrap();
+    assert!(matches!(ask(&other, &acme, 200).await, Err(LeaseError::Cooling { .. })));
+    for clock in [&test.clock, &other.clock] {
+        clock.advance(Duration::from_secs(10));
+    }
+    // Somebody paid, and had it tested.
+    prober.says(&[200]);
+    test.app.keyring.test(&test.manage_keys(&acme), &key.id).await.unwrap();
+    assert_eq!(stored(&test, &acme).await, [Some(AilmentKind::Exhausted)], "whether it can pay a request shows");
+    // The feed tells of it soon.
+    let watching = other.app.watch();
+    let heard = async {
+        while ask(&other, &acme, 200).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        lost = watching => panic!("{lost}"),
+        () = heard => {}
+    }
+    other.app.keyring.store_ailments().await.unwrap();
+    assert_eq!(stored(&test, &acme).await, [None]);
+    assert_eq!(statuses(&test, &acme).await, [KeyStatus::Active]);
+}
+
+#[tokio::test]
 async fn two_processes_probe_a_key_once() {
     let (test, prober) = probed().await;
     let acme = test.workspace("acme").await;

@@ -50,9 +50,10 @@ fn from_to(stored: &Ailment, said: &Ailment) -> AilmentStep {
     if said.kind != stored.kind {
         return AilmentStep::Begins(*said);
     }
-    // Of one moment two nodes may know more and less.
+    // Of one moment two nodes may know more and less. What was found later may end a rest: the key was tested.
     let strikes = if said.since == stored.since { said.strikes.max(stored.strikes) } else { said.strikes };
-    let next = Ailment { until: said.until.max(stored.until), strikes, ..*said };
+    let until = if said.since == stored.since { said.until.max(stored.until) } else { said.until };
+    let next = Ailment { until, strikes, ..*said };
     if next == *stored { AilmentStep::Same } else { AilmentStep::GoesOn(next) }
 }
 
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_later_since_wins_and_until_never_shrinks() {
+    fn the_later_since_wins_and_of_one_moment_the_later_end() {
         let stored = ailment(Rejected, 100, 200);
         for (said, expected) in [
             (ailment(Rejected, 99, 900), AilmentStep::Same),
@@ -96,7 +97,8 @@ mod tests {
             (Ailment { strikes: 1, ..stored }, AilmentStep::Same),
             (Ailment { strikes: 3, ..stored }, AilmentStep::GoesOn(Ailment { strikes: 3, ..stored })),
             (ailment(Rejected, 100, 300), AilmentStep::GoesOn(ailment(Rejected, 100, 300))),
-            (ailment(Rejected, 101, 150), AilmentStep::GoesOn(ailment(Rejected, 101, 200))),
+            (ailment(Rejected, 101, 150), AilmentStep::GoesOn(ailment(Rejected, 101, 150))),
+            (ailment(Rejected, 101, 101), AilmentStep::GoesOn(ailment(Rejected, 101, 101))),
             (ailment(Exhausted, 100, 150), AilmentStep::Begins(ailment(Exhausted, 100, 150))),
             (ailment(Exhausted, 101, 150), AilmentStep::Begins(ailment(Exhausted, 101, 150))),
         ] {

@@ -51,7 +51,9 @@ impl Keyring {
                 status = ailment.map(|ailment| ailment.status),
                 "a key's health changed"
             );
-            known.stored(ailment, now);
+            if let Some(ailment) = ailment {
+                known.stored(ailment, self.shared.clock.now());
+            }
         }
         Ok(())
     }

@@ -84,7 +84,7 @@ pub(crate) struct Changed {
     pub(crate) rests: Option<Duration>,
     /// The same for the model alone.
     pub(crate) model_rests: Option<Duration>,
-    /// It is well, and was not.
+    /// It is well, and was not; or its rest ended before its time.
     pub(crate) healed: bool,
     /// What is stored of its health is not what it is.
     pub(crate) ailment: bool,
@@ -105,7 +105,7 @@ impl Fitness {
     /// Of a key of which only that is known which is stored.
     #[must_use]
     pub fn stored(ailment: Option<Ailment>, now: Timestamp) -> Self {
-        Self { health: KeyHealth::new().next(&Event::Stored(ailment), now), models: Vec::new() }
+        Self { health: KeyHealth::new().next(&Event::Stored { ailment, read_at: now }, now), models: Vec::new() }
     }
 }
 
@@ -126,21 +126,23 @@ impl KnownKey {
         }
     }
 
-    /// Takes in what the database says of it. Whether it has another secret than before.
+    /// Takes in what the database says of it, which was asked at this moment. Whether it has another secret than before.
     pub(crate) fn read(
         &self,
         fingerprint: [u8; 32],
         ailment: Option<Ailment>,
         domain: Option<String>,
-        now: Timestamp,
+        (read_at, now): (Timestamp, Timestamp),
     ) -> bool {
         let replaced = {
             let mut health = self.health.lock();
             let replaced = health.fingerprint.replace(fingerprint).is_some_and(|known| known != fingerprint);
             if replaced {
-                health.happens(&Event::Replaced, None, now);
+                // What is said to ail it is found of the new secret, wherever: it is not from before.
+                let fresh = ailment.map_or(now, |ailment| ailment.since.min(now));
+                health.happens(&Event::Replaced, None, fresh);
             }
-            health.happens(&Event::Stored(ailment), None, now);
+            health.happens(&Event::Stored { ailment, read_at }, None, now);
             self.remark(&health);
             replaced
         };
@@ -254,19 +256,14 @@ impl KnownKey {
     /// Another node said that it rests.
     pub(crate) fn rests_elsewhere(&self, remaining: Duration, now: Timestamp) {
         let mut health = self.health.lock();
-        // Graver things travel by the database.
-        if !remaining.is_zero() && health.of_key.condition() <= Condition::RateLimited {
-            let verdict = Verdict { class: Class::Ok, status: 429, wait: Some(remaining) };
-            let told = health.of_key.next(&Event::Answer { verdict, began: now }, now);
-            health.of_key = told;
-            self.remark(&health);
-        }
+        health.happens(&Event::RestsElsewhere { until: now.after(remaining) }, None, now);
+        self.remark(&health);
     }
 
-    /// The database has this of it.
-    pub(crate) fn stored(&self, ailment: Option<Ailment>, now: Timestamp) {
+    /// The database has this of it, as of now: who asked it earlier may have heard nothing of it.
+    pub(crate) fn stored(&self, ailment: Ailment, now: Timestamp) {
         let mut health = self.health.lock();
-        health.happens(&Event::Stored(ailment), None, now);
+        health.happens(&Event::Stored { ailment: Some(ailment), read_at: now }, None, now);
         self.remark(&health);
     }
 
@@ -281,10 +278,12 @@ impl KnownKey {
             after.filter(|_| after > before).and_then(|after| span(now, after))
         };
         let was_away = before.condition() != Condition::Well || model_before.is_some();
+        // It was tested, and the next request is to try it.
+        let rest_ended = before.until() > Some(now) && after.until().is_some_and(|until| until <= now);
         Changed {
             rests: lengthened(before.until(), after.until()),
             model_rests: lengthened(model_before, model_after),
-            healed: was_away && after.condition() == Condition::Well && model_after.is_none(),
+            healed: rest_ended || (was_away && after.condition() == Condition::Well && model_after.is_none()),
             ailment: before.ailment() != after.ailment(),
             suspected: self.probed && after.is_suspected() && !before.is_suspected(),
         }
@@ -363,6 +362,7 @@ impl Health {
             _ => event,
         };
         self.of_key = self.of_key.next(of_key, now);
+        self.of_models.expire(now);
         if matches!(event, Event::Replaced) {
             self.of_models = ModelRests::default();
         } else if let Some(model) = model {
@@ -446,4 +446,90 @@ fn counts([ok, rate_limited, rejected, caller_errors, provider_errors, others, t
 /// How long it is from one to the other; `None` where that is over.
 pub(crate) fn span(from: Timestamp, to: Timestamp) -> Option<Duration> {
     u64::try_from(to.as_millis() - from.as_millis()).ok().filter(|millis| *millis > 0).map(Duration::from_millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use claviger_core::Owner;
+    use claviger_core::health::AilmentKind;
+
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_millis(1_000_000_000 + secs * 1_000)
+    }
+
+    fn key() -> KnownKey {
+        let pool = PoolId { owner: Owner::Platform, provider: "google".parse().unwrap() };
+        KnownKey::new(pool, KeyId::new(at(0), [1; 10]), Position(1), true, Arc::default())
+    }
+
+    fn says(class: Class, status: u16, wait: Option<u64>) -> Verdict {
+        Verdict { class, status, wait: wait.map(Duration::from_secs) }
+    }
+
+    fn exhausted(key: &KnownKey, secs: i64) -> Ailment {
+        key.answered(says(Class::NoCredit, 402, None), at(secs - 1), None, at(secs));
+        key.ailment().unwrap()
+    }
+
+    #[test]
+    fn a_rest_that_a_test_ends_is_told_to_others_as_healed() {
+        let key = key();
+        exhausted(&key, 0);
+        let changed = key.probed(ProbeResult::Valid, 200, at(1), at(2));
+        assert_eq!(changed, Changed { healed: true, ailment: true, ..Changed::default() });
+        assert_eq!(key.availability(None, at(2)), Availability::Trial);
+        let again = key.probed(ProbeResult::Valid, 200, at(3), at(4));
+        assert!(!again.healed, "it does not rest any more");
+    }
+
+    #[test]
+    fn a_reading_that_began_before_an_ailment_was_stored_neither_heals_nor_hides_it() {
+        let key = key();
+        let ailment = exhausted(&key, 0);
+        key.stored(ailment, at(5));
+        key.read([0; 32], None, None, (at(4), at(6)));
+        assert_eq!(key.ailment(), Some(ailment));
+        key.read([0; 32], None, None, (at(7), at(8)));
+        assert_eq!(key.ailment(), None);
+        key.read([0; 32], Some(ailment), None, (at(9), at(10)));
+        assert_eq!(key.ailment(), Some(ailment), "the store is believed in the end");
+    }
+
+    #[test]
+    fn what_ails_a_new_secret_is_known_with_it() {
+        let key = key();
+        key.read([1; 32], None, None, (at(0), at(1)));
+        let ailment = Ailment { kind: AilmentKind::Rejected, status: 401, since: at(3), until: at(63), strikes: 1 };
+        assert!(key.read([2; 32], Some(ailment), None, (at(4), at(5))));
+        assert_eq!(key.ailment(), Some(ailment));
+    }
+
+    #[test]
+    fn another_nodes_rest_keeps_what_is_known_and_leaves_ailments_alone() {
+        let key = key();
+        key.answered(says(Class::RateLimited, 429, None), at(0), None, at(1));
+        key.answered(says(Class::RateLimited, 429, None), at(2), None, at(2));
+        key.rests_elsewhere(Duration::from_secs(30), at(3));
+        let health = key.fitness().health;
+        assert_eq!((health.strikes(), health.until()), (2, Some(at(33))));
+        key.rests_elsewhere(Duration::ZERO, at(4));
+        assert_eq!(key.fitness().health, health);
+        let ailment = exhausted(&key, 40);
+        key.rests_elsewhere(Duration::from_hours(9), at(41));
+        assert_eq!(key.ailment(), Some(ailment));
+    }
+
+    #[test]
+    fn a_model_that_nobody_asks_for_again_is_not_remarkable_for_ever() {
+        let key = key();
+        key.answered(says(Class::RateLimited, 429, Some(30)), at(0), Some("pro"), at(1));
+        let ok = says(Class::Ok, 200, None);
+        for (secs, remarkable) in [(100, true), (630, true), (631, false)] {
+            key.answered(ok, at(secs), Some("flash"), at(secs));
+            assert_eq!(key.is_remarkable(), remarkable, "{secs}");
+        }
+        assert_eq!(key.availability(Some("pro"), at(632)), Availability::Now);
+    }
 }

@@ -247,9 +247,10 @@ impl Keyring {
     async fn obtain(&self, id: &PoolId, slot: &Arc<PoolSlot>) -> Result<Arc<LivePool>, LeaseError> {
         let desk = self.desks.get(&id.provider).ok_or(LeaseError::NoProvider)?;
         let pool = self.pools.obtain(id, slot, async || {
+            let read_at = self.shared.clock.now();
             let record = self.store.pool(id).await?;
             let memory = &slot.companion;
-            let pool = LivePool::new(id, record, &self.master, memory, &self.platform, Arc::clone(desk));
+            let pool = LivePool::new(id, record, &self.master, memory, &self.platform, Arc::clone(desk), read_at);
             if self.rotation.random_start && !pool.positions().is_empty() {
                 memory.cursor.begin_at(pool.positions()[rand::random_range(0..pool.positions().len())]);
             }

@@ -158,6 +158,7 @@ impl LivePool {
         memory: &PoolMemory,
         platform: &PlatformKeys,
         desk: Arc<Desk>,
+        read_at: Timestamp,
     ) -> Self {
         let data_key = record.data_key.as_deref().and_then(|sealed| open_data_key(id, master, sealed));
         let given: Vec<_> = match id.owner {
@@ -178,7 +179,7 @@ impl LivePool {
             remarks: Mutex::default(),
         };
         for (key, known) in record.keys.into_iter().zip(known.by_ref()) {
-            if known.read(key.fingerprint, key.ailment, key.domain, now) {
+            if known.read(key.fingerprint, key.ailment, key.domain, (read_at, now)) {
                 // By another process, which may be none that shares turns.
                 pool.desk.shared.replaced(&known);
             }

@@ -19,17 +19,13 @@ pub fn domain(provider: &Provider, headers: &dyn Headers) -> Option<String> {
     (!domain.is_empty() && domain.len() <= MAX_LENGTH).then_some(domain)
 }
 
-/// Whether an answer names this domain, or none: whether [`domain`] would tell nothing new. Allocates nothing.
+/// Whether an answer names this domain, a part of it, or none: whether [`domain`] would tell nothing new. Some of a
+/// provider's answers name the organization alone, and others its project as well. Allocates nothing.
 #[must_use]
 pub fn same_domain(provider: &Provider, headers: &dyn Headers, known: &str) -> bool {
-    let mut rest = Some(known);
-    let mut named = false;
-    for value in values(provider, headers) {
-        rest = rest.and_then(|rest| if named { rest.strip_prefix('/') } else { Some(rest) });
-        rest = rest.and_then(|rest| rest.strip_prefix(value));
-        named = true;
-    }
-    !named || rest == Some("")
+    let mut known = known.split('/');
+    let mut named = values(provider, headers).flat_map(|value| value.split('/'));
+    named.all(|part| known.any(|known| known == part))
 }
 
 /// Only what can stand in a header or a page as it is: the value is shown to people.

@@ -1,8 +1,14 @@
 //! Rests by model, for providers whose limits are by model.
 
+use std::time::Duration;
+
 use super::class::Class;
 use super::state::{Availability, Event, KeyHealth};
 use crate::time::Timestamp;
+
+/// How long a rest is remembered after its end, where no request asks for the model to try it. Longer than any rest that
+/// grows with strikes.
+const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// How many models of a key may rest at once. With more, those whose rests end soonest are forgotten.
 pub const MAX_MODELS: usize = 32;
@@ -30,7 +36,7 @@ impl ModelRests {
         self.models.iter().find(|(name, _)| **name == *model).map(|(_, health)| health)
     }
 
-    /// Every model that is limited, though its rest may be over.
+    /// Every model that is limited, though its rest may be over: see [`ModelRests::expire`].
     pub fn iter(&self) -> impl Iterator<Item = (&str, &KeyHealth)> {
         let limited = self.models.iter().filter(|(_, health)| health.until().is_some());
         limited.map(|(name, health)| (&**name, health))
@@ -43,7 +49,7 @@ impl ModelRests {
             Event::Answer { verdict, began } if matches!(verdict.class, Class::NoCredit | Class::KeyInvalid) => {
                 &Event::NoAnswer { began: *began }
             }
-            Event::Stored(_) | Event::Probed { .. } => return,
+            Event::Stored { .. } | Event::Probed { .. } => return,
             Event::Replaced => return self.models.clear(),
             event => event,
         };
@@ -56,6 +62,15 @@ impl ModelRests {
         if health.until().is_some() && model.len() <= MAX_NAME {
             self.add(model, health);
         }
+    }
+
+    /// Forgets the rests that are long over and that nobody tried to end: callers need not ask for a model ever again.
+    pub fn expire(&mut self, now: Timestamp) {
+        self.models.retain(|(_, health)| {
+            let resting = matches!(health.availability(now), Availability::Resting { .. });
+            // An end that is ahead of a key that does not rest was noted before the clock jumped back.
+            resting || health.until().is_none_or(|until| until <= now && now < until.after(REMEMBERED))
+        });
     }
 
     fn add(&mut self, model: &str, health: KeyHealth) {

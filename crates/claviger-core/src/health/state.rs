@@ -37,9 +37,9 @@ pub struct KeyHealth {
     refused_at: Option<Timestamp>,
     /// When the trial began that is under way.
     trial: Option<Timestamp>,
-    /// Whether the store is known to have the ailment. Only such a one is healed by the store's having none: one's own
-    /// newest ailment is on its way there.
-    stored: bool,
+    /// Since when the store is known to have the ailment. Only such a one is healed by the store's having none: one's own
+    /// newest ailment is on its way there, and who asked before it arrived was told nothing of it.
+    stored: Option<Timestamp>,
     /// Whether a probe was tried at the end of this rest and proved nothing.
     unproven: bool,
 }
@@ -72,7 +72,17 @@ pub enum Event {
     /// not to be tried.
     TrialBegins,
     /// What the store has, whoever wrote it.
-    Stored(Option<Ailment>),
+    Stored {
+        /// What it has; none where it has the key for well.
+        ailment: Option<Ailment>,
+        /// The moment before the store was asked. For what this process wrote itself: the moment after that was done.
+        read_at: Timestamp,
+    },
+    /// Another node says that the key rests for a limit.
+    RestsElsewhere {
+        /// Until when.
+        until: Timestamp,
+    },
     /// The key has a new secret.
     Replaced,
 }
@@ -128,7 +138,7 @@ impl KeyHealth {
             status: 0,
             refused_at: None,
             trial: None,
-            stored: false,
+            stored: None,
             unproven: false,
         }
     }
@@ -141,9 +151,10 @@ impl KeyHealth {
             Event::NoAnswer { began } => self.trial_ended(began),
             Event::Probed { result, status, began } => self.probed(result, status, began, now),
             Event::TrialBegins if self.availability(now) == Availability::Trial => Self { trial: Some(now), ..*self },
-            Event::Stored(Some(ailment)) => self.told(ailment, now),
-            Event::Stored(None) if self.stored => Self::well_since(now),
-            Event::TrialBegins | Event::Stored(None) => *self,
+            Event::Stored { ailment: Some(ailment), read_at } => self.told(ailment, read_at, now),
+            Event::Stored { ailment: None, read_at } => self.told_none(read_at, now),
+            Event::RestsElsewhere { until } => self.rests_elsewhere(until, now),
+            Event::TrialBegins => *self,
             Event::Replaced => Self::well_since(now),
         }
     }
@@ -315,10 +326,8 @@ impl KeyHealth {
         match result {
             // A free request proves that the key is real, not that its account can pay or that a limit is over.
             ProbeResult::Valid if self.condition == Condition::Rejected => Self::well_since(now),
-            // But whoever has a key tested may just have paid: the next request tries it.
-            ProbeResult::Valid if self.condition == Condition::Exhausted => {
-                Self { until: self.until.min(now), ..ended }
-            }
+            // But whoever has a key tested may just have paid: the next request tries it. That is news for others too.
+            ProbeResult::Valid if self.condition == Condition::Exhausted => Self { since: now, until: now, ..ended },
             ProbeResult::Valid => ended.without_refusal_before(began),
             ProbeResult::Invalid => ended.rest(Condition::Rejected, verdict(Class::KeyInvalid), now),
             // Who is told that the account cannot pay was not refused.
@@ -334,14 +343,14 @@ impl KeyHealth {
     }
 
     /// After the store's word. The later finding counts, so that all nodes come to the same whatever the order.
-    fn told(&self, ailment: Ailment, now: Timestamp) -> Self {
+    fn told(&self, ailment: Ailment, read_at: Timestamp, now: Timestamp) -> Self {
         let told = Self {
             condition: ailment.kind.into(),
             // Bounded like every rest, whoever wrote it.
             until: ailment.until.min(ailment.since.after(MAX_WAIT)),
             strikes: ailment.strikes.max(1),
             status: ailment.status,
-            stored: true,
+            stored: self.stored.filter(|stored| !is_ahead(*stored, now)).max(Some(read_at)),
             ..Self::well_since(ailment.since)
         };
         match self.condition {
@@ -352,10 +361,39 @@ impl KeyHealth {
             Condition::RateLimited if self.rests(now) => *self,
             Condition::RateLimited if told.rests(now) => told,
             _ if ailment.since > self.since => told,
+            // Who was told that it is no more was told something older: see `told_none`.
+            Condition::Well if ailment.since == self.since => told,
             Condition::Exhausted | Condition::Rejected if ailment.since == self.since => {
                 Self { trial: self.trial, refused_at: self.refused_at, unproven: self.unproven, ..told }
             }
             _ => *self,
+        }
+    }
+
+    /// After the store's word that nothing ails the key: what was stored by then was healed.
+    fn told_none(&self, read_at: Timestamp, now: Timestamp) -> Self {
+        let healed = self.stored.is_some_and(|stored| stored <= read_at || is_ahead(stored, now));
+        // Not since now: another node may have found something meanwhile, and be about to store it.
+        if healed { Self::well_since(self.since.min(now)) } else { *self }
+    }
+
+    /// After another node's word that the key rests for a limit. Ailments are told by the store, and in more words.
+    fn rests_elsewhere(&self, until: Timestamp, now: Timestamp) -> Self {
+        // What is told again and again is not to move the bound of a rest that is under way.
+        let since = if self.rests(now) { self.since } else { now };
+        let until = until.min(since.after(MAX_WAIT));
+        let lengthens = now < until && (!self.rests(now) || self.until < until);
+        if self.condition > Condition::RateLimited || !lengthens {
+            return *self;
+        }
+        Self {
+            condition: Condition::RateLimited,
+            since,
+            until,
+            // Nobody here knows whether it was announced or refused, so its end is to be tried.
+            strikes: self.strikes.max(1),
+            status: if self.strikes == 0 { 0 } else { self.status },
+            ..*self
         }
     }
 
@@ -365,8 +403,9 @@ impl KeyHealth {
 
     /// Whether what began then was on its way before the present condition was learned.
     fn is_old_news(&self, began: Timestamp, now: Timestamp) -> bool {
-        // Both were taken in the same millisecond: on a key that rests, take the request as the earlier one.
-        let earlier = if self.condition == Condition::Well { began < self.since } else { began <= self.since };
+        // Both were taken in the same millisecond: on a key that rested, take the request as the earlier one.
+        let rested = self.condition != Condition::Well && self.since < self.until;
+        let earlier = if rested { began <= self.since } else { began < self.since };
         earlier && !self.is_from_the_future(now)
     }
 
@@ -375,8 +414,13 @@ impl KeyHealth {
     }
 
     fn is_from_the_future(&self, now: Timestamp) -> bool {
-        self.since > now.after(CLOCK_SLACK)
+        is_ahead(self.since, now)
     }
+}
+
+/// Whether it was noted before the clock jumped back.
+fn is_ahead(then: Timestamp, now: Timestamp) -> bool {
+    then > now.after(CLOCK_SLACK)
 }
 
 /// Whether it was at most `within` ago. What is dated further ahead than that was written before the clock jumped back.

@@ -65,12 +65,9 @@ pub fn judge(provider: &Provider, answer: &Answer<'_>, now: Timestamp) -> Verdic
 
 pub(super) fn judge_exhibit(provider: &Provider, exhibit: &Exhibit<'_>, now: Timestamp) -> Verdict {
     // What is to be learned from a good answer stands in its body, if anywhere.
-    if exhibit.status < 400 && exhibit.body.is_empty() {
-        return Verdict {
-            class: Class::Ok,
-            status: exhibit.status,
-            wait: reset::of_spent_limits(&provider.rate, exhibit.headers, now),
-        };
+    if (100..400).contains(&exhibit.status) && exhibit.body.is_empty() {
+        let wait = wait(&provider.rate, Class::Ok, exhibit, now);
+        return Verdict { class: Class::Ok, status: exhibit.status, wait };
     }
     let class = rule(provider, exhibit).map_or(Class::of_status(exhibit.status), |rule| rule.class.into());
     Verdict { class, status: exhibit.status, wait: wait(&provider.rate, class, exhibit, now) }

@@ -51,10 +51,13 @@ pub async fn an_earlier_ailment_never_takes_the_place_of_a_later_one(Fresh { sto
         assert!(!put(&*store, &pool, &ails(earlier)).await);
     }
     assert_eq!(stored(&*store, &pool).await, Some(known));
-    assert!(put(&*store, &pool, &ails(ailment(Rejected, 11, 15))).await);
-    assert_eq!(stored(&*store, &pool).await, Some(ailment(Rejected, 11, 20)), "a rest is never shortened");
-    assert!(put(&*store, &pool, &ails(ailment(Exhausted, 12, 13))).await);
-    assert_eq!(stored(&*store, &pool).await, Some(ailment(Exhausted, 12, 13)), "of another kind it is another rest");
+    assert!(!put(&*store, &pool, &ails(ailment(Rejected, 10, 15))).await, "of one moment the later end counts");
+    for later in [ailment(Rejected, 11, 15), ailment(Rejected, 12, 12)] {
+        assert!(put(&*store, &pool, &ails(later)).await);
+        assert_eq!(stored(&*store, &pool).await, Some(later), "what was found later may end a rest");
+    }
+    assert!(put(&*store, &pool, &ails(ailment(Exhausted, 13, 14))).await);
+    assert_eq!(stored(&*store, &pool).await, Some(ailment(Exhausted, 13, 14)), "of another kind it is another rest");
 }
 
 pub async fn only_what_was_there_when_its_request_began_is_healed(Fresh { store, .. }: Fresh) {

@@ -33,3 +33,17 @@ fn the_same_domain_is_told_from_another_without_making_it() {
     }
     assert!(same_domain(&openai, &headers(&[]), "acme/proj_1"), "an answer that names none tells nothing new");
 }
+
+#[test]
+fn an_answer_that_names_a_part_of_the_domain_tells_nothing_new() {
+    let openai = provider("openai");
+    let organization = headers(&[("openai-organization", "acme")]);
+    let project = headers(&[("openai-project", "proj_1")]);
+    for part in [&organization, &project] {
+        assert!(same_domain(&openai, part, "acme/proj_1"));
+    }
+    for other in ["acm", "acmes/proj_1", "globex/proj_1", "globex", ""] {
+        assert!(!same_domain(&openai, &organization, other), "{other}");
+    }
+    assert!(!same_domain(&openai, &project, "acme/proj_12"));
+}

@@ -74,6 +74,11 @@ fn answer_waiting(class: Class, wait: Duration, began: i64) -> Event {
     Event::Answer { verdict: Verdict { wait: Some(wait), ..verdict(class) }, began: at(began) }
 }
 
+/// What a reading of the store brought that began then.
+fn stored(ailment: Option<Ailment>, read_at: i64) -> Event {
+    Event::Stored { ailment, read_at: at(read_at) }
+}
+
 /// A key after these events, each at its time.
 fn after(events: &[(Event, i64)]) -> KeyHealth {
     events.iter().fold(KeyHealth::new(), |health, (event, now)| health.next(event, at(*now)))

@@ -76,3 +76,28 @@ fn a_replaced_key_has_no_model_at_rest() {
     rests.next("", &Event::Replaced, at(1));
     assert_eq!(rests, ModelRests::default());
 }
+
+#[test]
+fn a_rest_that_is_long_over_is_forgotten_unless_its_trial_is_under_way() {
+    let minutes = |minutes: i64| at(SECOND + minutes * 60 * SECOND);
+    let mut rests = ModelRests::default();
+    rests.next("pro", &limited(1, 0), at(0));
+    rests.next("flash", &limited(1_000_000, 0), at(0));
+    rests.expire(minutes(9));
+    assert_eq!(rests.availability("pro", minutes(9)), Availability::Trial, "its end may be told for a while");
+    let mut trying = rests.clone();
+    trying.next("pro", &Event::TrialBegins, minutes(10));
+    trying.expire(minutes(10));
+    assert_ne!(trying.availability("pro", minutes(10)), Availability::Now);
+    rests.expire(minutes(10));
+    assert_eq!(rests.iter().map(|(model, _)| model).collect::<Vec<_>>(), ["flash"]);
+    assert_eq!(rests.availability("pro", minutes(10)), Availability::Now);
+}
+
+#[test]
+fn a_rest_from_before_the_clock_jumped_back_is_forgotten() {
+    let mut rests = ModelRests::default();
+    rests.next("pro", &limited(30, 0), at(10_000 * SECOND));
+    rests.expire(at(0));
+    assert_eq!(rests, ModelRests::default());
+}

@@ -72,10 +72,15 @@ fn each_event_makes_of_each_condition_what_it_should() {
             Event::NoAnswer { began: at(now) },
             [(Well, 0), (RateLimited, 10), (Exhausted, 300), (Rejected, 61)],
         ),
-        ("valid", valid, [(Well, 0), (RateLimited, 10), (Exhausted, 300), (Well, 0)]),
+        ("valid", valid, [(Well, 0), (RateLimited, 10), (Exhausted, 400), (Well, 0)]),
+        (
+            "elsewhere",
+            rests_elsewhere(now + 9 * SECOND),
+            [(RateLimited, 409), (RateLimited, 409), (Exhausted, 300), (Rejected, 61)],
+        ),
         ("invalid", invalid, [(Rejected, 460), (Rejected, 460), (Rejected, 460), (Rejected, 520)]),
         ("empty", no_credit, [(Exhausted, 700), (Exhausted, 700), (Exhausted, 1000), (Exhausted, 700)]),
-        ("stored none", Event::Stored(None), [(Well, 0), (RateLimited, 10), (Exhausted, 300), (Rejected, 61)]),
+        ("stored none", stored(None, now), [(Well, 0), (RateLimited, 10), (Exhausted, 300), (Rejected, 61)]),
         ("replaced", Event::Replaced, [(Well, 0), (Well, 0), (Well, 0), (Well, 0)]),
     ];
     for (name, event, expected) in rows {
@@ -293,6 +298,22 @@ fn an_exhausted_key_that_is_tested_and_real_is_tried_by_the_next_request() {
     assert_eq!((tested.condition(), tested.availability(at(2 * SECOND))), (Condition::Exhausted, Availability::Trial));
     let again = tested.next(&answer(Class::NoCredit, 2 * SECOND), at(3 * SECOND));
     assert_eq!((again.strikes(), again.until()), (2, Some(at(603 * SECOND))));
+    let late = tested.next(&answer(Class::NoCredit, 2 * SECOND - 1), at(3 * SECOND));
+    assert_eq!(late, tested, "from before it was tested");
+}
+
+#[test]
+fn that_an_exhausted_key_was_tested_reaches_every_node_and_one_request_of_each_tries_it() {
+    let exhausted = after(&[(answer(Class::NoCredit, 0), 0)]);
+    let tested = exhausted.next(&probed(ProbeResult::Valid, 200, SECOND), at(2 * SECOND));
+    let found = tested.ailment().unwrap();
+    assert_eq!((found.since, found.until, found.strikes), (at(2 * SECOND), at(2 * SECOND), 1));
+    let other = after(&[(stored(exhausted.ailment(), SECOND), SECOND)]);
+    let told = other.next(&stored(Some(found), 3 * SECOND), at(3 * SECOND));
+    assert_eq!(told.availability(at(3 * SECOND)), Availability::Trial);
+    let trying = told.next(&Event::TrialBegins, at(3 * SECOND));
+    assert_eq!(trying.next(&Event::TrialBegins, at(4 * SECOND)), trying, "one is under way");
+    assert_eq!(trying.next(&answer(Class::Ok, 3 * SECOND), at(4 * SECOND)).condition(), Condition::Well);
 }
 
 #[test]
@@ -323,22 +344,104 @@ fn a_replaced_secret_starts_healthy_and_the_old_ones_answers_do_not_count() {
 
 #[test]
 fn what_the_store_has_is_taken_over_and_only_that_is_healed_by_its_having_none() {
-    let told = after(&[(Event::Stored(Some(ailment(AilmentKind::Rejected, 0, MINUTE))), SECOND)]);
+    let told = after(&[(stored(Some(ailment(AilmentKind::Rejected, 0, MINUTE)), SECOND), SECOND)]);
     assert_eq!(told.ailment(), Some(ailment(AilmentKind::Rejected, 0, MINUTE)));
     assert_eq!(told.availability(at(SECOND)), Availability::Resting { until: at(MINUTE) });
-    assert_eq!(told.next(&Event::Stored(None), at(2 * SECOND)).condition(), Condition::Well);
+    assert_eq!(told.next(&stored(None, 2 * SECOND), at(2 * SECOND)).condition(), Condition::Well);
 
     let own = rejected();
-    assert_eq!(own.next(&Event::Stored(None), at(2 * SECOND)), own, "it is on its way to the store");
-    let stored = own.next(&Event::Stored(own.ailment()), at(2 * SECOND));
-    assert_eq!(stored.ailment(), own.ailment());
-    assert_eq!(stored.next(&Event::Stored(None), at(3 * SECOND)).condition(), Condition::Well);
+    assert_eq!(own.next(&stored(None, 2 * SECOND), at(2 * SECOND)), own, "it is on its way to the store");
+    let known = own.next(&stored(own.ailment(), 2 * SECOND), at(2 * SECOND));
+    assert_eq!(known.ailment(), own.ailment());
+    assert_eq!(known.next(&stored(None, 3 * SECOND), at(3 * SECOND)).condition(), Condition::Well);
+}
+
+#[test]
+fn a_reading_from_before_an_ailment_was_stored_heals_nothing() {
+    let own = rejected();
+    let known = own.next(&stored(own.ailment(), 5 * SECOND), at(5 * SECOND));
+    assert_eq!(known.next(&stored(None, 5 * SECOND - 1), at(6 * SECOND)), known);
+    // An older reading that knew of it already does not make its place in the store any older.
+    let again = known.next(&stored(own.ailment(), 3 * SECOND), at(6 * SECOND));
+    assert_eq!(again.next(&stored(None, 4 * SECOND), at(7 * SECOND)), again);
+    assert_eq!(again.next(&stored(None, 5 * SECOND), at(7 * SECOND)).condition(), Condition::Well);
+}
+
+#[test]
+fn after_a_reading_that_was_late_all_the_same_the_store_is_believed_again() {
+    let told = after(&[(stored(Some(ailment(AilmentKind::Rejected, 0, HOUR)), SECOND), SECOND)]);
+    let healed = told.next(&stored(None, SECOND), at(2 * SECOND));
+    assert_eq!(healed.condition(), Condition::Well);
+    for back in [told.ailment(), Some(ailment(AilmentKind::Exhausted, 1, HOUR))] {
+        assert_eq!(
+            healed.next(&stored(back, 2 * SECOND), at(3 * SECOND)).ailment(),
+            back,
+            "found before it was healed"
+        );
+    }
+    // But what an answer belied does not come back.
+    let served = told.next(&answer(Class::Ok, 2 * SECOND), at(3 * SECOND));
+    assert_eq!(served.next(&stored(told.ailment(), 2 * SECOND), at(4 * SECOND)), served);
+}
+
+#[test]
+fn when_the_clock_jumps_back_what_was_stored_before_is_healed_all_the_same() {
+    let told = after(&[(stored(Some(ailment(AilmentKind::Rejected, DAY, DAY + HOUR)), DAY), DAY)]);
+    let healed = told.next(&stored(None, SECOND), at(2 * SECOND));
+    assert_eq!(healed.condition(), Condition::Well);
+    let other = stored(Some(ailment(AilmentKind::Exhausted, 3 * SECOND, HOUR)), 4 * SECOND);
+    assert_eq!(healed.next(&other, at(5 * SECOND)).condition(), Condition::Exhausted);
+}
+
+fn rests_elsewhere(until: i64) -> Event {
+    Event::RestsElsewhere { until: at(until) }
+}
+
+#[test]
+fn a_rest_that_another_node_tells_of_ends_with_a_trial() {
+    let told = after(&[(rests_elsewhere(10 * SECOND), 0)]);
+    assert_eq!((told.condition(), told.strikes(), told.ailment()), (Condition::RateLimited, 1, None));
+    assert_eq!(told.availability(at(9 * SECOND)), Availability::Resting { until: at(10 * SECOND) });
+    assert_eq!(told.availability(at(10 * SECOND)), Availability::Trial);
+    assert_eq!(told.reason().as_deref(), Some("The provider asked to wait: rate limited"));
+    assert_eq!(told.next(&answer(Class::Ok, 10 * SECOND), at(11 * SECOND)).condition(), Condition::Well);
+    assert_eq!(after(&[(rests_elsewhere(0), 0)]), KeyHealth::new(), "over already");
+    assert_eq!(after(&[(rests_elsewhere(3 * DAY), 0)]).until(), Some(at(DAY)), "bounded like every rest");
+}
+
+#[test]
+fn a_rest_that_another_node_tells_of_keeps_the_strikes_and_only_lengthens() {
+    let limited = after(&[(answer(Class::RateLimited, 0), 0), (answer(Class::RateLimited, SECOND), SECOND)]);
+    assert_eq!((limited.strikes(), limited.until()), (2, Some(at(3 * SECOND))));
+    assert_eq!(limited.next(&rests_elsewhere(2 * SECOND), at(2 * SECOND - 1)), limited, "shorter");
+    let longer = limited.next(&rests_elsewhere(9 * SECOND), at(2 * SECOND));
+    assert_eq!((longer.strikes(), longer.until(), longer.status()), (2, Some(at(9 * SECOND)), 429));
+    let anew = limited.next(&rests_elsewhere(9 * SECOND), at(5 * SECOND));
+    assert_eq!((anew.strikes(), anew.until()), (2, Some(at(9 * SECOND))));
+    let refused = anew.next(&answer(Class::RateLimited, 9 * SECOND), at(9 * SECOND));
+    assert_eq!((refused.strikes(), refused.until()), (3, Some(at(13 * SECOND))));
+    let announced = after(&[(answer_waiting(Class::Ok, secs(2), 0), 0), (rests_elsewhere(9 * SECOND), SECOND)]);
+    assert_eq!((announced.strikes(), announced.availability(at(9 * SECOND))), (1, Availability::Trial));
+    assert_eq!(announced.reason().as_deref(), Some("The provider asked to wait: rate limited"));
+}
+
+#[test]
+fn a_rest_that_another_node_tells_of_leaves_ailments_and_suspicions_as_they_are() {
+    for ailing in [rejected(), after(&[(answer(Class::NoCredit, 0), 0)])] {
+        for now in [SECOND, HOUR] {
+            assert_eq!(ailing.next(&rests_elsewhere(2 * HOUR), at(now)), ailing);
+        }
+    }
+    let suspected = after(&[(answer(Class::KeyInvalid, 0), 10), (rests_elsewhere(SECOND), 20)]);
+    assert!(suspected.is_suspected());
+    let again = suspected.next(&answer(Class::KeyInvalid, SECOND), at(SECOND + 1));
+    assert_eq!(again.condition(), Condition::Rejected);
 }
 
 #[test]
 fn of_two_nodes_findings_the_later_counts_in_either_order() {
-    let early = Event::Stored(Some(ailment(AilmentKind::Rejected, 0, HOUR)));
-    let late = Event::Stored(Some(ailment(AilmentKind::Exhausted, 5, MINUTE)));
+    let early = stored(Some(ailment(AilmentKind::Rejected, 0, HOUR)), 9);
+    let late = stored(Some(ailment(AilmentKind::Exhausted, 5, MINUTE)), 9);
     let one = after(&[(early, 10), (late, 11)]);
     let other = after(&[(late, 10), (early, 11)]);
     assert_eq!(one, other);
@@ -348,11 +451,11 @@ fn of_two_nodes_findings_the_later_counts_in_either_order() {
 #[test]
 fn an_ailment_from_before_a_success_is_old_news_and_a_rest_of_ones_own_is_kept() {
     let healed = after(&[(answer(Class::RateLimited, 0), 0), (answer(Class::Ok, 2 * SECOND), 3 * SECOND)]);
-    let old = Event::Stored(Some(ailment(AilmentKind::Rejected, SECOND, HOUR)));
+    let old = stored(Some(ailment(AilmentKind::Rejected, SECOND, HOUR)), 4 * SECOND);
     assert_eq!(healed.next(&old, at(4 * SECOND)), healed);
 
     let limited = after(&[(answer_waiting(Class::RateLimited, secs(3_600), SECOND), SECOND)]);
-    let told = limited.next(&Event::Stored(Some(ailment(AilmentKind::Exhausted, 0, MINUTE))), at(2 * SECOND));
+    let told = limited.next(&stored(Some(ailment(AilmentKind::Exhausted, 0, MINUTE)), SECOND), at(2 * SECOND));
     assert_eq!((told.condition(), told.until()), (Condition::Exhausted, Some(at(HOUR + SECOND))));
 }
 
@@ -360,7 +463,7 @@ fn an_ailment_from_before_a_success_is_old_news_and_a_rest_of_ones_own_is_kept()
 fn the_store_does_not_end_a_trial_that_is_under_way() {
     let own = rejected();
     let trying = own.next(&Event::TrialBegins, at(61 * SECOND));
-    let told = trying.next(&Event::Stored(own.ailment()), at(62 * SECOND));
+    let told = trying.next(&stored(own.ailment(), 62 * SECOND), at(62 * SECOND));
     assert_eq!(told.availability(at(62 * SECOND)), Availability::Resting { until: at(121 * SECOND) });
 }
 
@@ -385,7 +488,7 @@ fn when_the_clock_jumps_back_a_rest_from_the_future_is_over() {
 #[test]
 fn an_ailment_with_an_absurd_end_is_over_after_a_day() {
     let endless = Ailment { until: Timestamp::MAX, ..ailment(AilmentKind::Rejected, 0, 0) };
-    let told = after(&[(Event::Stored(Some(endless)), 1)]);
+    let told = after(&[(stored(Some(endless), 1), 1)]);
     assert_eq!(told.availability(at(1)), Availability::Resting { until: at(DAY) });
     assert_eq!(told.availability(at(DAY)), Availability::Trial);
 }
@@ -411,7 +514,7 @@ fn people_are_told_the_reason_in_our_words() {
     let announced = after(&[(answer_waiting(Class::Ok, secs(9), 0), 0)]);
     assert_eq!(reason(announced), "The provider announced that nothing is left of a rate limit");
     let unknown = Ailment { status: 0, ..ailment(AilmentKind::Rejected, 0, 1) };
-    assert_eq!(reason(after(&[(Event::Stored(Some(unknown)), 0)])), "The provider refused the key");
+    assert_eq!(reason(after(&[(stored(Some(unknown), 0), 0)])), "The provider refused the key");
     let limited = Event::Answer { verdict: Verdict { status: 0, ..verdict(Class::RateLimited) }, began: at(0) };
     assert_eq!(reason(after(&[(limited, 0)])), "The provider asked to wait: rate limited");
 }

@@ -49,7 +49,8 @@ fn an_event() -> impl Strategy<Value = Event> {
         1 => a_time().prop_map(|began| Event::NoAnswer { began }),
         2 => (a_result(), a_time()).prop_map(|(result, began)| Event::Probed { result, status: 200, began }),
         2 => Just(Event::TrialBegins),
-        1 => proptest::option::of(an_ailment()).prop_map(Event::Stored),
+        1 => (proptest::option::of(an_ailment()), a_time()).prop_map(|(ailment, read_at)| Event::Stored { ailment, read_at }),
+        1 => a_time().prop_map(|until| Event::RestsElsewhere { until }),
         1 => Just(Event::Replaced),
     ]
 }
@@ -69,7 +70,7 @@ fn lived(life: &[(Event, Timestamp)]) -> (KeyHealth, Timestamp) {
 /// but that it has an end.
 fn long_after(life: &[(Event, Timestamp)]) -> Timestamp {
     let told = life.iter().filter_map(|(event, _)| match event {
-        Event::Stored(Some(ailment)) => Some(ailment.since),
+        Event::Stored { ailment, .. } => ailment.map(|ailment| ailment.since),
         _ => None,
     });
     let latest = life.iter().map(|(_, now)| *now).chain(told).max().unwrap_or(at(0));
@@ -141,7 +142,9 @@ proptest! {
     #[test]
     fn a_success_that_began_before_the_rest_heals_nothing(life in a_life(), began in a_time(), wait in any::<bool>()) {
         let (health, now) = lived(&life);
-        if health.condition() != Condition::Well && began <= health.since() && health.since() <= now {
+        // Where there is no rest since then, what began in the same instant is no older.
+        let before = began < health.since() || (began == health.since() && health.until() > Some(health.since()));
+        if health.condition() != Condition::Well && before && health.since() <= now {
             let wait = wait.then_some(Duration::from_secs(3));
             let ok = Event::Answer { verdict: Verdict { wait, ..verdict(Class::Ok) }, began };
             prop_assert_eq!(health.next(&ok, now), health.next(&Event::NoAnswer { began }, now));
@@ -168,11 +171,41 @@ proptest! {
         words.sort_by_key(|word| word.since);
         words.dedup_by_key(|word| word.since);
         let tell = |words: &[Ailment]| {
-            words.iter().fold(KeyHealth::new(), |health, word| health.next(&Event::Stored(Some(*word)), now)).ailment()
+            let told = |ailment: &Ailment| Event::Stored { ailment: Some(*ailment), read_at: now };
+            words.iter().fold(KeyHealth::new(), |health, word| health.next(&told(word), now)).ailment()
         };
         let forward = tell(&words);
         words.reverse();
         prop_assert_eq!(tell(&words), forward);
+    }
+
+    #[test]
+    fn a_rest_told_by_another_node_only_ever_adds_to_what_is_known(life in a_life(), until in a_time(), now in a_time()) {
+        let (health, _) = lived(&life);
+        let next = health.next(&Event::RestsElsewhere { until }, now);
+        prop_assert_eq!((next.ailment(), next.is_suspected()), (health.ailment(), health.is_suspected()));
+        prop_assert!(next.strikes() >= health.strikes() && next.condition() >= health.condition());
+        if is_resting(&health, now) && health.since() <= now {
+            prop_assert!(is_resting(&next, now) && next.until() >= health.until(), "{health:?} {next:?}");
+        }
+        if next != health {
+            prop_assert_eq!(next.condition(), Condition::RateLimited);
+            prop_assert!(next.strikes() >= 1, "its end is a trial");
+        }
+        prop_assert_eq!(next.next(&Event::RestsElsewhere { until }, now), next, "told again and again");
+    }
+
+    #[test]
+    fn no_reading_heals_what_was_stored_after_it_began(life in a_life(), word in an_ailment(), began in a_time(), stored in a_time()) {
+        let (health, _) = lived(&life);
+        if began < stored {
+            let told = health.next(&Event::Stored { ailment: Some(word), read_at: stored }, stored);
+            let late = told.next(&Event::Stored { ailment: None, read_at: began }, stored);
+            // Of something later the store told before.
+            if told.ailment().is_some_and(|ailment| ailment.since == word.since) {
+                prop_assert_eq!(late, told);
+            }
+        }
     }
 
     #[test]
