@@ -31,7 +31,7 @@ use crate::forward::{self, Destination, Route};
 use crate::metrics::GatewayMetrics;
 use crate::peek::{self, Opened, View};
 use crate::relayed::Relayed;
-use crate::replay::{KeptHeaders, Lost, Recording, Small, Taken};
+use crate::replay::{Budget, KeptHeaders, Lost, Recording};
 use crate::upgrade::{self, Upgrade};
 use crate::upstream::{SendError, Upstreams};
 
@@ -99,8 +99,6 @@ enum CallerBody {
     Empty,
     /// As it comes; goes with the first attempt.
     Streamed(Option<Incoming>),
-    /// Small, and taken in for further attempts.
-    Small(Small),
     /// Recorded on its way, for further attempts.
     Recorded(Recording),
     /// Collected, because the key goes into it.
@@ -204,10 +202,8 @@ impl Gateway {
                 }
             };
             attempts += 1;
-            if lease.has_others() {
-                self.keep_body(&mut asked.body, upstreams).await?;
-            }
-            let request = asked.request(&secret, &lease)?;
+            let limit = self.settings.replay_limit;
+            let request = asked.request(&secret, &lease, (limit, &upstreams.budget))?;
             // In the request alone from here on.
             drop(secret);
             let answered = match self.send(upstreams, &asked, request).await {
@@ -251,23 +247,6 @@ impl Gateway {
             }
             return Ok(self.pass_on(provided, &mut asked, attempts));
         }
-    }
-
-    /// Makes the caller's body one that can be sent again.
-    async fn keep_body(&self, body: &mut CallerBody, upstreams: &Upstreams) -> Result<(), Refusal> {
-        let CallerBody::Streamed(streamed) = body else {
-            return Ok(());
-        };
-        let (limit, budget) = (self.settings.replay_limit, &upstreams.budget);
-        if let Some(incoming) = streamed.take() {
-            let taking = tokio::time::timeout(self.settings.response_timeout, Small::take_in(incoming, limit, budget));
-            *body = match taking.await {
-                Ok(Ok(Taken::In(small))) => CallerBody::Small(small),
-                Ok(Ok(Taken::BrokeOff)) | Err(_) => return Err(Refusal::BodyBrokeOff),
-                Ok(Err(incoming)) => CallerBody::Recorded(Recording::new(incoming, limit, budget)),
-            };
-        }
-        Ok(())
     }
 
     async fn send(
@@ -380,16 +359,10 @@ impl Gateway {
     fn pass_on(&self, provided: Provided, asked: &mut Asked<'_>, attempts: u32) -> Response<Reply> {
         asked.body.stop();
         let Provided { head, body, held, receipt, lost } = provided;
-        let (head, body, upgraded) = match asked.upgrade.take() {
-            None => (head, body, None),
-            Some(upgrade) => {
-                let mut response = Response::from_parts(head, body);
-                let upgraded = upgrade.accept(&mut response, &self.tunnels);
-                let (head, body) = response.into_parts();
-                (head, body, upgraded)
-            }
-        };
-        let response::Parts { status, mut headers, .. } = head;
+        let mut response = Response::from_parts(head, body);
+        let upgrade = asked.upgrade.take();
+        let upgraded = upgrade.and_then(|upgrade| upgrade.accept(&mut response, &self.tunnels));
+        let (response::Parts { status, mut headers, .. }, body) = response.into_parts();
         forward::answer_headers(&mut headers, asked.destination.auth());
         if let Some(accepted) = &upgraded {
             accepted.put_headers(&mut headers);
@@ -426,7 +399,12 @@ impl Asked<'_> {
     }
 
     /// The caller's request as the provider gets it in this attempt.
-    fn request(&mut self, secret: &KeySecret, lease: &Lease) -> Result<Request<Sent>, Refusal> {
+    fn request(
+        &mut self,
+        secret: &KeySecret,
+        lease: &Lease,
+        (limit, budget): (usize, &Arc<Budget>),
+    ) -> Result<Request<Sent>, Refusal> {
         let target = self.destination.target(self.token, secret)?;
         let mut headers = if let Some(kept) = &self.kept {
             kept.unpacked()
@@ -439,10 +417,15 @@ impl Asked<'_> {
         if let Some(upgrade) = &self.upgrade {
             upgrade.put_headers(&mut headers);
         }
+        if let CallerBody::Streamed(body) = &mut self.body
+            && lease.has_others()
+            && let Some(body) = body.take()
+        {
+            self.body = CallerBody::Recorded(Recording::new(body, limit, budget));
+        }
         let body = match &mut self.body {
             CallerBody::Empty => Sent::Rewritten(None),
             CallerBody::Streamed(body) => body.take().map_or(Sent::Rewritten(None), Sent::Streamed),
-            CallerBody::Small(small) => Sent::Rewritten(Some(small.whole())),
             CallerBody::Recorded(recording) => Sent::Recorded(recording.play()),
             CallerBody::Whole(body) => {
                 let Auth::Body { field } = self.destination.auth() else {
@@ -481,7 +464,7 @@ impl CallerBody {
     /// Why it cannot be sent again, if it cannot.
     fn lost(&self) -> Option<Lost> {
         match self {
-            Self::Empty | Self::Whole(_) | Self::Small(_) => None,
+            Self::Empty | Self::Whole(_) => None,
             Self::Streamed(_) => Some(Lost::TooLarge),
             Self::Recorded(recording) => recording.lost(),
         }

@@ -4,15 +4,14 @@
 //! answer before it has read all of a request. So only the last attempt reads what the caller sends, and every earlier
 //! one is broken off as soon as it asks again. What the caller breaks off is broken off in every attempt.
 //!
-//! A small body is not worth all that: it is taken in as a whole before it is sent. Headers are kept as well, packed.
+//! Headers are kept as well, packed.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
@@ -59,57 +58,6 @@ impl Lost {
             Self::BudgetSpent => "replay_budget_spent",
         }
     }
-}
-
-/// Bodies up to this size are taken in as a whole, where the caller says the size beforehand. They come with their heads
-/// as a rule, and go on with their heads then.
-const SMALL: u64 = 64 * 1024;
-
-/// A small body, whole.
-#[derive(Debug)]
-pub(crate) struct Small {
-    whole: Bytes,
-    size: usize,
-    budget: Arc<Budget>,
-}
-
-impl Small {
-    /// Takes a small body in. `Err` has one back that is not small, or that the budget has no room for.
-    pub(crate) async fn take_in(mut body: Incoming, limit: usize, budget: &Arc<Budget>) -> Result<Taken, Incoming> {
-        let announced = body.size_hint().exact().filter(|size| *size <= SMALL.min(limit as u64));
-        let Some(size) = announced.and_then(|size| usize::try_from(size).ok()).filter(|size| budget.take(*size)) else {
-            return Err(body);
-        };
-        // From here on, so that the budget has it back whenever the caller leaves.
-        let mut small = Self { whole: Bytes::new(), size, budget: Arc::clone(budget) };
-        let mut whole = BytesMut::with_capacity(size);
-        while let Some(frame) = body.frame().await {
-            match frame.map(Frame::into_data) {
-                Ok(Ok(data)) => whole.extend_from_slice(&data),
-                Ok(Err(_trailers)) => {}
-                Err(_) => return Ok(Taken::BrokeOff),
-            }
-        }
-        small.whole = whole.freeze();
-        Ok(Taken::In(small))
-    }
-
-    pub(crate) fn whole(&self) -> Bytes {
-        self.whole.clone()
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        self.budget.give_back(self.size);
-    }
-}
-
-/// What became of a small body.
-pub(crate) enum Taken {
-    In(Small),
-    /// The caller broke off.
-    BrokeOff,
 }
 
 /// The caller's body with what has come of it. Attempts read it one after the other, each from the beginning.
