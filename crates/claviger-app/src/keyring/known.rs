@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 /// How long requests leave a rejected key whose rest is over to a probe. Beyond that a request tries it, so that a probe
 /// that proves nothing loses no key.
 const LEFT_TO_PROBES: Duration = Duration::from_mins(2);
+/// For how long a rest is believed that another node told.
+const TOLD_AT_MOST: Duration = Duration::from_mins(10);
 /// Until when a key is said to be away that is being tried, or waits for its probe.
 const SOON: Duration = Duration::from_secs(1);
 
@@ -256,7 +258,9 @@ impl KnownKey {
     /// Another node said that it rests.
     pub(crate) fn rests_elsewhere(&self, remaining: Duration, now: Timestamp) {
         let mut health = self.health.lock();
-        health.happens(&Event::RestsElsewhere { until: now.after(remaining) }, None, now);
+        // It is told again at every turn. Where it was healed elsewhere meanwhile, it is not believed for long.
+        let until = now.after(remaining.min(TOLD_AT_MOST));
+        health.happens(&Event::RestsElsewhere { until }, None, now);
         self.remark(&health);
     }
 
