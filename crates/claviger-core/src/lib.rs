@@ -12,6 +12,7 @@ pub mod net;
 pub mod owner;
 pub mod path;
 pub mod pool;
+pub mod portal;
 pub mod time;
 pub mod webhook;
 

@@ -128,7 +128,9 @@ impl Reach {
         self.lists(url) || is_public(address)
     }
 
-    fn lists(&self, url: &WebhookUrl) -> bool {
+    /// Whether the address's host is listed, on its port.
+    #[must_use]
+    pub fn lists(&self, url: &WebhookUrl) -> bool {
         let same = |listed: &Listed| listed.host == *url.host() && listed.port.is_none_or(|port| port == url.port());
         self.listed.iter().any(same)
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use claviger_store::{
-    AddKeyError, AddWebhookError, ChangeKeyError, CopyError, InsertTokenError, PutWorkspaceError, ReplaceKeyError,
-    StoreError,
+    AddKeyError, AddPortalLinkError, AddWebhookError, ChangeKeyError, CopyError, InsertTokenError, PutWorkspaceError,
+    ReplaceKeyError, StoreError,
 };
 use sqlx::postgres::PgQueryResult;
 
@@ -191,7 +191,7 @@ macro_rules! refusals {
     };
 }
 
-refusals!(AddKeyError AddWebhookError ChangeKeyError CopyError InsertTokenError PutWorkspaceError ReplaceKeyError);
+refusals!(AddKeyError AddPortalLinkError AddWebhookError ChangeKeyError CopyError InsertTokenError PutWorkspaceError ReplaceKeyError);
 
 /// What may be done about an operation's error.
 pub(crate) fn remedy_for(refusal: &impl Refusal) -> Remedy {

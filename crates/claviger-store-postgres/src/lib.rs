@@ -34,6 +34,7 @@ mod owner;
 #[cfg(test)]
 mod plans;
 mod pool;
+mod portal;
 mod read;
 mod token;
 mod usage;
@@ -48,10 +49,11 @@ use async_trait::async_trait;
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 use claviger_store::{
-    AddKeyError, AddWebhookError, AilmentChange, ChangeKeyError, ChangeSink, CopyError, Counts, DataKeyUse, Delivery,
-    DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewEvent, NewKey, OpenStoreError,
-    Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, ProbeClaim, PutWorkspaceError, ReplaceKeyError,
-    Store, StoreError, TokenRecord, UsageBucket, Webhook, Workspace, WorkspaceChange,
+    AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, ChangeKeyError, ChangeSink, CopyError, Counts,
+    DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewEvent,
+    NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, PortalPass, ProbeClaim,
+    PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, UsageBucket, Webhook, Workspace,
+    WorkspaceChange,
 };
 use sqlx::postgres::PgConnectOptions;
 
@@ -59,6 +61,7 @@ pub use crate::open::PostgresFound;
 
 use crate::address::Address;
 use crate::connections::{COPY_IN, COPY_OUT, COUNT, Connections, READ, TOUCH, WRITE, asked};
+use crate::portal::Kind;
 
 /// A store in one PostgreSQL database.
 pub struct PostgresStore {
@@ -282,6 +285,39 @@ impl Store for PostgresStore {
 
     async fn end_delivery(&self, delivery: &Delivery, end: DeliveryEnd) -> Result<(), StoreError> {
         self.connections.ask(TOUCH, |db| asked(delivery::end(db, delivery, end))).await
+    }
+
+    async fn add_portal_link(&self, link: &PortalPass) -> Result<(), AddPortalLinkError> {
+        self.connections.ask(WRITE, |db| asked(portal::add(db, link))).await
+    }
+
+    async fn portal_link(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError> {
+        self.connections.ask(READ, |db| asked(portal::one(db, Kind::Link, workspace, id))).await
+    }
+
+    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(portal::open(db, link, session))).await
+    }
+
+    async fn portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError> {
+        self.connections.ask(READ, |db| asked(portal::one(db, Kind::Session, workspace, id))).await
+    }
+
+    async fn portal_sessions(
+        &self,
+        workspace: &WorkspaceId,
+        now: Timestamp,
+        page: &Page<TokenId>,
+    ) -> Result<Vec<PortalPass>, StoreError> {
+        self.connections.ask(READ, |db| asked(portal::sessions(db, workspace, now, page))).await
+    }
+
+    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(portal::end(db, workspace, id))).await
+    }
+
+    async fn forget_portal(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.connections.ask(TOUCH, |db| asked(portal::forget(db, before))).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -4,7 +4,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
-use crate::{PostgresStore, copy, delivery, health, key_use, pool, token, usage};
+use crate::{PostgresStore, copy, delivery, health, key_use, pool, portal, token, usage};
 
 #[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../tests/postgres/server.rs"]
@@ -39,6 +39,9 @@ const FILL: &str = "
     SELECT owner_kind, owner_id, webhook_id, 'evt_' || right(webhook_id, 26), 'key.rejected', '{}', 0,
            right(webhook_id, 9)::bigint, 1
     FROM webhook;
+    INSERT INTO portal_pass SELECT owner_kind, owner_id, token_id, 'session', hash, 'admin', NULL, '', 'multi', NULL, 1,
+                                   right(owner_id, -1)::bigint * 1000
+    FROM token;
     ANALYZE";
 
 async fn plan(db: &mut PgConnection, text: &str, bind: impl for<'q> FnOnce(Asked<'q>) -> Asked<'q>) -> String {
@@ -82,6 +85,7 @@ async fn what_is_asked_often_is_found_by_indexes() {
         })
         .await,
         plan(&mut db, usage::FORGET, |query| query.bind(3_600_000_i64).bind(10_i64)).await,
+        plan(&mut db, portal::FORGET, |query| query.bind(1_000_i64).bind(10_i64)).await,
         plan(&mut db, health::CLAIM_PROBES, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
         plan(&mut db, delivery::CLAIM, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
     ];

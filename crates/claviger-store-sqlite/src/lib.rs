@@ -20,6 +20,7 @@ mod open;
 mod organization;
 mod owner;
 mod pool;
+mod portal;
 mod read;
 mod token;
 mod usage;
@@ -35,16 +36,18 @@ use async_trait::async_trait;
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 use claviger_store::{
-    AddKeyError, AddWebhookError, AilmentChange, ChangeKeyError, ChangeSink, CopyError, Counts, DataKeyUse, Delivery,
-    DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewEvent, NewKey, OpenStoreError,
-    Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, ProbeClaim, PutWorkspaceError, ReplaceKeyError,
-    Store, StoreError, TokenRecord, UsageBucket, Webhook, Workspace, WorkspaceChange,
+    AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, ChangeKeyError, ChangeSink, CopyError, Counts,
+    DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewEvent,
+    NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, PortalPass, ProbeClaim,
+    PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, UsageBucket, Webhook, Workspace,
+    WorkspaceChange,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::error::{on_read, on_write};
 use crate::file::Opened;
+use crate::portal::Kind;
 
 pub use crate::found::SqliteFound;
 
@@ -348,6 +351,51 @@ impl Store for SqliteStore {
         let mut write = self.begin().await?;
         delivery::end(&mut write, delivery, end).await?;
         commit(write).await
+    }
+
+    async fn add_portal_link(&self, link: &PortalPass) -> Result<(), AddPortalLinkError> {
+        let mut write = self.begin().await?;
+        portal::add(&mut write, link).await?;
+        commit(write).await?;
+        Ok(())
+    }
+
+    async fn portal_link(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError> {
+        portal::one(&self.readers, Kind::Link, workspace, id).await
+    }
+
+    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let done = portal::open(&mut write, link, session).await?;
+        commit(write).await?;
+        Ok(done)
+    }
+
+    async fn portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError> {
+        portal::one(&self.readers, Kind::Session, workspace, id).await
+    }
+
+    async fn portal_sessions(
+        &self,
+        workspace: &WorkspaceId,
+        now: Timestamp,
+        page: &Page<TokenId>,
+    ) -> Result<Vec<PortalPass>, StoreError> {
+        portal::sessions(&self.readers, workspace, now, page).await
+    }
+
+    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let done = portal::end(&mut write, workspace, id).await?;
+        commit(write).await?;
+        Ok(done)
+    }
+
+    async fn forget_portal(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let done = portal::forget(&mut write, before).await?;
+        commit(write).await?;
+        Ok(done)
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -111,6 +111,17 @@ pub enum InsertTokenError {
     Store(#[from] StoreError),
 }
 
+/// A link to the portal could not be stored.
+#[derive(Debug, thiserror::Error)]
+pub enum AddPortalLinkError {
+    /// Its workspace does not exist.
+    #[error("the workspace does not exist")]
+    NoWorkspace,
+    /// See [`StoreError`].
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// A webhook could not be added.
 #[derive(Debug, thiserror::Error)]
 pub enum AddWebhookError {

@@ -21,13 +21,13 @@ use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId
 pub use ailment::{AilmentChange, AilmentStep};
 pub use copy::{CopyError, Counts, DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, PoolCopy};
 pub use error::{
-    AddKeyError, AddWebhookError, ChangeKeyError, InsertTokenError, OpenStoreError, PutWorkspaceError, ReplaceKeyError,
-    StoreError,
+    AddKeyError, AddPortalLinkError, AddWebhookError, ChangeKeyError, InsertTokenError, OpenStoreError,
+    PutWorkspaceError, ReplaceKeyError, StoreError,
 };
 pub use records::{
     DataKeyUse, Delivery, DeliveryEnd, KeyChange, KeyRecord, KeyReplacement, KeyUse, MAX_DOMAIN_LENGTH, NewEvent,
-    NewKey, Organization, OrganizationChange, Page, PoolKey, PoolOwner, PoolRecord, ProbeClaim, TokenRecord,
-    UsageBucket, UseCounts, Webhook, Workspace, WorkspaceChange,
+    NewKey, Organization, OrganizationChange, Page, PoolKey, PoolOwner, PoolRecord, PortalGrant, PortalPass,
+    ProbeClaim, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace, WorkspaceChange,
 };
 
 /// How many webhooks a workspace may have.
@@ -35,6 +35,9 @@ pub const WEBHOOK_CAPACITY: usize = 10;
 
 /// How many hours [`Store::forget_usage`] forgets at once, at most.
 pub const USAGE_PORTION: u32 = 5_000;
+
+/// How many links and sessions of the portal [`Store::forget_portal`] forgets at once, at most.
+pub const PORTAL_PORTION: u32 = 1_000;
 
 /// Something that changed, so that what is kept of it in memory must go.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -232,6 +235,34 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Ends an attempt. A failure of an attempt that took longer than its claim says nothing: the delivery is another
     /// node's by then.
     async fn end_delivery(&self, delivery: &Delivery, end: DeliveryEnd) -> Result<(), StoreError>;
+
+    /// Stores a link to the portal.
+    async fn add_portal_link(&self, link: &PortalPass) -> Result<(), AddPortalLinkError>;
+
+    /// One link to the portal, unless it was used.
+    async fn portal_link(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError>;
+
+    /// Uses a link up, and begins a session in its place: of several that do so at once, one does. False where the link
+    /// is not there any more, or has expired when the session begins.
+    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass) -> Result<bool, StoreError>;
+
+    /// One session of the portal, also one that has expired.
+    async fn portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError>;
+
+    /// A workspace's sessions of the portal that have not expired, by id, after the page's cursor.
+    async fn portal_sessions(
+        &self,
+        workspace: &WorkspaceId,
+        now: Timestamp,
+        page: &Page<TokenId>,
+    ) -> Result<Vec<PortalPass>, StoreError>;
+
+    /// Ends a session of the portal. False where the workspace has no such session.
+    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<bool, StoreError>;
+
+    /// Forgets links and sessions of the portal that expired before this, the oldest first and at most
+    /// [`PORTAL_PORTION`]; answers how many.
+    async fn forget_portal(&self, before: Timestamp) -> Result<u64, StoreError>;
 
     /// How many there are of everything.
     async fn counts(&self) -> Result<Counts, StoreError>;

@@ -6,6 +6,7 @@ use claviger_core::access::TokenRole;
 use claviger_core::health::Ailment;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
+use claviger_core::portal::{PortalMode, PortalRole};
 use claviger_core::{
     EventId, KeyId, KeyName, KeyStatus, OrganizationId, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId,
 };
@@ -319,6 +320,38 @@ pub struct ProbeClaim {
     pub pool: PoolId,
     /// The key.
     pub key: KeyId,
+}
+
+/// How far somebody gets in the portal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortalGrant {
+    /// The workspace whose keys it shows.
+    pub workspace: WorkspaceId,
+    /// Whether they may be changed.
+    pub role: PortalRole,
+    /// Who acts, in the words of the caller: 1 to 256 characters.
+    pub actor: Option<String>,
+    /// The providers that it shows, at most 200; all where there are none.
+    pub providers: Vec<ProviderId>,
+    /// How many keys of a provider it deals with.
+    pub mode: PortalMode,
+    /// Where it leads back to: 1 to 2,048 characters.
+    pub return_url: Option<String>,
+}
+
+/// What lets somebody into the portal: a link or a session, as stored, without its secret.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PortalPass {
+    /// The public id.
+    pub id: TokenId,
+    /// The hash of the whole text.
+    pub hash: [u8; 32],
+    /// How far it lets somebody in.
+    pub grant: PortalGrant,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
 }
 
 /// Something that webhooks are told of.

@@ -53,6 +53,9 @@ async fn clear(db: &mut PgConnection, owners: &Owners<'_>) -> Result<(), StoreEr
              JOIN token USING (owner_kind, owner_id))",
         "DELETE FROM token USING unnest($1::text[], $2::text[]) AS gone (owner_kind, owner_id)
          WHERE token.owner_kind = gone.owner_kind AND token.owner_id = gone.owner_id",
+        // A copy brings none: they are for minutes.
+        "DELETE FROM portal_pass USING unnest($1::text[], $2::text[]) AS gone (owner_kind, owner_id)
+         WHERE portal_pass.owner_kind = gone.owner_kind AND portal_pass.owner_id = gone.owner_id",
         "DELETE FROM provider_key USING unnest($1::text[], $2::text[]) AS gone (owner_kind, owner_id)
          WHERE provider_key.owner_kind = gone.owner_kind AND provider_key.owner_id = gone.owner_id",
         "DELETE FROM pool USING unnest($1::text[], $2::text[]) AS gone (owner_kind, owner_id)

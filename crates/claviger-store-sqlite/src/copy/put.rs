@@ -44,6 +44,8 @@ async fn clear(db: &mut SqliteConnection, owner: &Owner) -> Result<bool, StoreEr
         ("DELETE FROM webhook WHERE owner_kind = ?1 AND owner_id = ?2", true),
         ("DELETE FROM data_key WHERE owner_kind = ?1 AND owner_id = ?2", true),
         ("DELETE FROM token WHERE owner_kind = ?1 AND owner_id = ?2", false),
+        // A copy brings none: they are for minutes.
+        ("DELETE FROM portal_pass WHERE owner_kind = ?1 AND owner_id = ?2", false),
     ] {
         let result = sqlx::query(statement)
             .bind(owner.kind().as_str())
