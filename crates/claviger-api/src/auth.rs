@@ -6,8 +6,8 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
 use claviger_app::access::{
-    Access, AuthenticateError, Forbidden, ListKeys, ManageKeys, ManageOrganizations, ManageTokens, ManageWorkspaces,
-    Permit, Principal, ReadCatalogue, ResolveKeys, Right,
+    Access, AuthenticateError, Forbidden, ListKeys, ManageKeys, ManageOrganizations, ManagePortal, ManageTokens,
+    ManageWorkspaces, Permit, Principal, ReadCatalogue, ResolveKeys, Right,
 };
 use claviger_core::access::Grant;
 use claviger_core::{InvalidId, Owner, OwnerKind, Role};
@@ -166,6 +166,12 @@ impl Asked for ListKeys {
 impl Asked for ManageKeys {
     fn ask(principal: &Principal, place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
         Ok(principal.permit_on(place.owner::<Self>(principal)?, actor)?)
+    }
+}
+
+impl Asked for ManagePortal {
+    fn ask(principal: &Principal, place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+        Ok(principal.permit_on(Owner::Workspace(place.id::<Self, _>(principal)?), actor)?)
     }
 }
 

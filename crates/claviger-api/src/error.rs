@@ -61,6 +61,7 @@ codes! {
     NoKey "no_key" NOT_FOUND "no key serves the workspace here: there is none, or none that is switched on";
     UnknownToken "unknown_token" NOT_FOUND "there is no such token that the caller could reach";
     UnknownWebhook "unknown_webhook" NOT_FOUND "the workspace has no such webhook";
+    UnknownSession "unknown_session" NOT_FOUND "the workspace's portal has no such session";
     MethodNotAllowed "method_not_allowed" METHOD_NOT_ALLOWED "the path takes other methods; `Allow` lists them";
     DuplicateKey "duplicate_key" CONFLICT "the provider has the same secret already, as `keyId`";
     KeyGivenBySetting "key_given_by_setting" CONFLICT "the key is given by a setting, and can be changed only there";

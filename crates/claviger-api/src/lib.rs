@@ -13,6 +13,7 @@ mod operations;
 mod organizations;
 mod owners;
 mod page;
+mod portal;
 mod providers;
 mod query;
 mod tokens;
@@ -92,6 +93,9 @@ fn described_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(usage::show))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::delete))
+        .routes(routes!(portal::create))
+        .routes(routes!(portal::list))
+        .routes(routes!(portal::end))
         .routes(routes!(tokens::create, tokens::list))
         .routes(routes!(tokens::delete))
         .routes(routes!(operations::healthz))
@@ -123,6 +127,8 @@ and `method_not_allowed`, for a method that a path does not take. Dates are RFC 
         (name = "Platform keys", description = "The operator's own provider keys, which serve workspaces for which \
                                                 there is no other, where the operator lends them."),
         (name = "Webhooks", description = "Where a workspace wants to be told of what happens to its keys."),
+        (name = "Portal", description = "Links to the pages on which the people of a workspace look after its keys, and \
+                                         who is on them."),
         (name = "Tokens", description = "What callers show Claviger; a provider never sees them."),
         (name = "Operations", description = "For operators and monitors; without a token.")
     )

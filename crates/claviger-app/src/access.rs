@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use claviger_core::access::Grant;
 use claviger_core::{Action, Clock, Owner, Role, Timestamp, TokenId, WorkspaceId};
 use claviger_seal::{MalformedToken, PresentedToken, TokenHash};
-use claviger_store::{Store, StoreError, TokenRecord};
+use claviger_store::{PortalPass, Store, StoreError, TokenRecord};
 
 use crate::live::{Live, Weight};
 
@@ -35,6 +35,8 @@ pub enum AuthenticateError {
 #[derive(Clone, Debug)]
 pub struct Principal {
     token: Option<TokenId>,
+    /// Who acts in a session of the portal.
+    in_portal: Option<String>,
     role: Role,
     workspace: Option<WorkspaceId>,
     reveal: bool,
@@ -45,7 +47,7 @@ impl Principal {
     /// The operator: the holder of the root token, or of the database and the master key.
     #[must_use]
     pub fn operator() -> Self {
-        Self { token: None, role: Role::Root, workspace: None, reveal: false, expires_at: None }
+        Self { token: None, in_portal: None, role: Role::Root, workspace: None, reveal: false, expires_at: None }
     }
 
     /// The role.
@@ -57,11 +59,29 @@ impl Principal {
     fn of(record: &TokenRecord) -> Self {
         Self {
             token: Some(record.id.clone()),
+            in_portal: None,
             role: record.role.into(),
             workspace: record.workspace.clone(),
             reveal: record.reveal,
             expires_at: record.expires_at,
         }
+    }
+
+    /// Whoever is in the portal with this session, which was proven.
+    pub(crate) fn in_portal(session: &PortalPass) -> Self {
+        let actor = session.grant.actor.clone().unwrap_or_else(|| format!("portal:{}", session.id));
+        Self {
+            token: None,
+            in_portal: Some(actor),
+            role: session.grant.role.into(),
+            workspace: Some(session.grant.workspace.clone()),
+            reveal: false,
+            expires_at: Some(session.expires_at),
+        }
+    }
+
+    fn may_name_actors(&self) -> bool {
+        matches!(self.role, Role::Root | Role::Service)
     }
 
     fn reach(&self, action: Action) -> Result<Reach<'_>, Forbidden> {
@@ -72,11 +92,12 @@ impl Principal {
         }
     }
 
-    /// How the acting user is named: by root and service in the caller's own words, otherwise by the token.
+    /// How the acting user is named: by root and service in the caller's own words, in the portal as its link says,
+    /// otherwise by the token.
     fn actor(&self, named: Option<&str>) -> Option<String> {
-        let may_name = matches!(self.role, Role::Root | Role::Service);
-        let named = named.filter(|_| may_name).map(str::to_owned);
-        named.or_else(|| self.token.as_ref().map(|id| format!("token:{id}")))
+        let named = named.filter(|_| self.may_name_actors()).map(str::to_owned);
+        let known = || self.token.as_ref().map(|id| format!("token:{id}"));
+        named.or_else(|| self.in_portal.clone()).or_else(known)
     }
 }
 
@@ -119,6 +140,7 @@ right!(/** To add, change and delete an owner's keys. */ ManageKeys, ManageKeys,
 right!(/** To make, change, see and delete workspaces. */ ManageWorkspaces, ManageWorkspaces, ());
 right!(/** To make, change, see and delete organizations. */ ManageOrganizations, ManageOrganizations, ());
 right!(/** To be handed a workspace's keys in plain text. */ ResolveKeys, ResolveKeys, WorkspaceId);
+right!(/** To make links to a workspace's portal, and to see and end its sessions. */ ManagePortal, ManagePortal, Owner);
 right!(/** To make, see and delete tokens. */ ManageTokens, ManageTokens, TokenReach);
 
 /// Which tokens a permit is good for.
@@ -138,6 +160,7 @@ pub enum TokenReach {
 pub struct Permit<R: Right> {
     on: R::On,
     actor: Option<String>,
+    names_actors: bool,
     reveal: bool,
     right: PhantomData<R>,
 }
@@ -160,10 +183,16 @@ impl<R: Right> Permit<R> {
         self.reveal
     }
 
+    /// Whether who acts may say who somebody else is.
+    pub(crate) fn may_name_actors(&self) -> bool {
+        self.names_actors
+    }
+
     fn new(principal: &Principal, actor: Option<&str>, on: R::On) -> Self {
         Self {
             on,
             actor: principal.actor(actor),
+            names_actors: principal.may_name_actors(),
             reveal: principal.reveal || principal.role == Role::Root,
             right: PhantomData,
         }

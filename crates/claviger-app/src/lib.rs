@@ -8,6 +8,7 @@ pub mod keyring;
 pub mod keys;
 mod live;
 pub mod organizations;
+pub mod portal;
 mod start;
 pub mod tokens;
 mod trust;
@@ -23,8 +24,8 @@ use claviger_seal::{MasterKey, NewToken, TokenHash};
 use claviger_store::ChangeSink;
 
 pub use claviger_store::{
-    Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PutWorkspaceError, Store, StoreError, TokenRecord,
-    UsageBucket, UseCounts, Webhook, Workspace,
+    Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PortalGrant, PortalPass, PutWorkspaceError, Store,
+    StoreError, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace,
 };
 pub use live::Capacity;
 pub use start::{StartError, prove};
@@ -35,6 +36,7 @@ use keyring::{Keyring, PlatformKey, PlatformKeys, Prober, Rotation};
 use keys::Keys;
 use live::Live;
 use organizations::Organizations;
+use portal::{Portal, PortalPlace};
 use tokens::Tokens;
 use trust::Trust;
 use usage::Usage;
@@ -62,6 +64,8 @@ pub struct Parts {
     pub courier: Option<Arc<dyn Courier>>,
     /// What is kept in memory.
     pub cache: Cache,
+    /// Where the portal is.
+    pub portal: PortalPlace,
 }
 
 /// What is kept in memory at most, and for how long beyond the last proof that it is true.
@@ -105,6 +109,8 @@ pub struct App {
     pub usage: Usage,
     /// Webhooks.
     pub webhooks: Webhooks,
+    /// The portal's links and sessions.
+    pub portal: Portal,
     /// The providers.
     pub catalogue: Catalogue,
     store: Arc<dyn Store>,
@@ -114,7 +120,7 @@ pub struct App {
 impl App {
     /// Proves the master key and puts everything together. There is no root token yet.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, master, catalogue, clock, platform_keys, rotation, prober, courier, cache } = parts;
+        let Parts { store, master, catalogue, clock, platform_keys, rotation, prober, courier, cache, portal } = parts;
         start::prove_or_put(&*store, &master).await?;
         let master = Arc::new(master);
         let trust = Arc::new(Trust::new(Arc::clone(&clock), cache.stale_grace));
@@ -141,9 +147,28 @@ impl App {
         };
         let tokens = Tokens { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
         let workspaces = Workspaces { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
+        let portal = Portal {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            catalogue: catalogue.clone(),
+            place: portal,
+        };
         let usage = Usage { store: Arc::clone(&store), clock: Arc::clone(&clock) };
         let organizations = Organizations { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
-        Ok(Self { access, keyring, keys, tokens, workspaces, organizations, usage, webhooks, catalogue, store, feed })
+        Ok(Self {
+            access,
+            keyring,
+            keys,
+            tokens,
+            workspaces,
+            organizations,
+            usage,
+            webhooks,
+            portal,
+            catalogue,
+            store,
+            feed,
+        })
     }
 
     /// Lets a root token in: the one given from outside, or the one whose hash is stored, or else a new one, which comes

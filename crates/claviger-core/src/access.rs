@@ -56,7 +56,7 @@ impl Role {
                 Self::Admin | Self::Member => OwnWorkspace,
                 Self::Runtime => Nowhere,
             },
-            Action::ManageKeys | Action::ManageTokens => match self {
+            Action::ManageKeys | Action::ManageTokens | Action::ManagePortal => match self {
                 Self::Root | Self::Service => Everywhere,
                 Self::Admin => OwnWorkspace,
                 Self::Member | Self::Runtime => Nowhere,
@@ -134,6 +134,8 @@ pub enum Action {
     ManageKeys,
     /// Make, see and delete a workspace's tokens.
     ManageTokens,
+    /// Make links to a workspace's portal, and see and end its sessions.
+    ManagePortal,
     /// Make and delete tokens of the role service.
     ManageServiceTokens,
     /// Make, change, see and delete workspaces.
@@ -174,6 +176,7 @@ mod tests {
             (Action::ListKeys, [E, E, O, O, N]),
             (Action::ManageKeys, [E, E, O, N, N]),
             (Action::ManageTokens, [E, E, O, N, N]),
+            (Action::ManagePortal, [E, E, O, N, N]),
             (Action::UseGateway, [N, E, N, N, O]),
             (Action::ManageWorkspaces, [E, E, N, N, N]),
             (Action::ManageServiceTokens, [E, N, N, N, N]),

@@ -141,6 +141,12 @@ pub struct Listeners {
 }
 
 impl Listeners {
+    /// Where they listen.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Takes the port, for so many workers.
     pub fn bind(listen: SocketAddr, workers: usize) -> Result<Self, FrontError> {
         let failed = |error: io::Error| match error.kind() {

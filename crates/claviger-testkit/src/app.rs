@@ -7,12 +7,14 @@ use claviger_app::access::{ListKeys, ManageKeys, ManageOrganizations, ManageWork
 use claviger_app::keyring::{Outcome, PlatformKey, Prober, Rotation};
 use claviger_app::keys::PutKey;
 use claviger_app::organizations::PutOrganization;
+use claviger_app::portal::PortalPlace;
 use claviger_app::tokens::{CreateToken, TokenHolder};
 use claviger_app::webhooks::Courier;
 use claviger_app::workspaces::PutWorkspace;
 use claviger_app::{App, Cache, KeyRecord, Parts, StartError, Store};
 use claviger_core::access::TokenRole;
 use claviger_core::health::{Class, Verdict};
+use claviger_core::net::Reach;
 use claviger_core::{Catalogue, KeySecret, OrganizationId, Owner, WorkspaceId};
 use claviger_seal::{MasterKey, TokenHash};
 use claviger_store_sqlite::SqliteStore;
@@ -34,6 +36,8 @@ pub struct TestSettings {
     pub prober: Option<Arc<dyn Prober>>,
     /// What carries events to webhooks.
     pub courier: Option<Arc<dyn Courier>>,
+    /// Where the portal is.
+    pub portal: PortalPlace,
     /// How long what is in memory may be used beyond its time.
     pub stale_grace: Duration,
 }
@@ -46,6 +50,7 @@ impl Default for TestSettings {
             rotation: Rotation { coordination: None, random_start: false, platform_fallback: false },
             prober: None,
             courier: None,
+            portal: portal(),
             stale_grace: Duration::ZERO,
         }
     }
@@ -106,7 +111,7 @@ impl TestApp {
         master: Arc<Zeroizing<String>>,
         settings: TestSettings,
     ) -> Result<Self, StartError> {
-        let TestSettings { catalogue, platform_keys, rotation, prober, courier, stale_grace } = settings;
+        let TestSettings { catalogue, platform_keys, rotation, prober, courier, portal, stale_grace } = settings;
         let store = SqliteStore::open(&folder.path().join("claviger.db")).await.expect("a database");
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = Arc::new(ManualClock::new());
@@ -120,6 +125,7 @@ impl TestApp {
             prober,
             courier,
             cache: Cache { entries: 1_000, bytes: 64 << 20, stale_grace },
+            portal,
         };
         let app = Arc::new(App::start(parts).await?);
         Ok(Self { app, clock, store, folder, master })
@@ -202,6 +208,14 @@ impl TestApp {
         };
         let (token, _) = self.app.tokens.create(&permit, create).await.expect("a token");
         token.reveal_once().to_owned()
+    }
+}
+
+/// A portal that is reached over https, and leads back to one host.
+fn portal() -> PortalPlace {
+    PortalPlace {
+        public_url: "https://keys.example.com".to_owned(),
+        return_hosts: Reach::new(["app.example.com"]).expect("a host"),
     }
 }
 

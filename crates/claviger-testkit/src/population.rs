@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use claviger_app::access::{ManageWorkspaces, Principal};
 use claviger_app::keyring::Rotation;
+use claviger_app::portal::PortalPlace;
 use claviger_app::tokens::{CreateToken, TokenHolder};
 use claviger_app::workspaces::PutWorkspace;
 use claviger_app::{App, Cache, Page, Parts, Store};
@@ -53,6 +54,7 @@ impl Population {
             prober: None,
             courier: None,
             cache: Cache { entries: 1_000, bytes: 64 << 20, stale_grace: Duration::ZERO },
+            portal: PortalPlace::default(),
         };
         let app = Arc::new(App::start(parts).await.expect("an app on the database"));
         Self { app, store, master: parsed(), clock }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use claviger_core::access::TokenRole;
+use claviger_core::portal::PortalRole;
 use serde::Deserialize;
 
 /// Claviger keeps the keys that the customers of an AI product bring along, and sends every request with the next one.
@@ -57,6 +58,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: TokenCommand,
     },
+    /// Make a link to a workspace's portal, which opens once
+    PortalLink(PortalLinkFlags),
     /// Move deployments between databases
     Store {
         #[command(subcommand)]
@@ -64,6 +67,34 @@ pub(crate) enum Command {
     },
     /// Exit with 0 where the server at the configured address is ready
     Health,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PortalLinkFlags {
+    /// The workspace, by its id
+    #[arg(value_name = "WORKSPACE")]
+    pub(crate) workspace: String,
+    /// Let them manage the keys, or only look at them
+    #[arg(long, default_value = "admin")]
+    pub(crate) role: PortalRoleFlag,
+    /// Who opens it, in your own words; keys that they add name them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) actor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum PortalRoleFlag {
+    Admin,
+    Member,
+}
+
+impl From<PortalRoleFlag> for PortalRole {
+    fn from(role: PortalRoleFlag) -> Self {
+        match role {
+            PortalRoleFlag::Admin => Self::Admin,
+            PortalRoleFlag::Member => Self::Member,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

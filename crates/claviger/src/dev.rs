@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use claviger_app::App;
-use claviger_app::access::{ManageKeys, ManageWorkspaces, Principal};
+use claviger_app::access::{ManageKeys, ManagePortal, ManageWorkspaces, Principal};
 use claviger_app::keys::PutKey;
+use claviger_app::portal::{CreatePortalLink, LINK_LIVES};
 use claviger_app::tokens::{CreateToken, TokenHolder};
 use claviger_app::workspaces::PutWorkspace;
 use claviger_core::access::TokenRole;
+use claviger_core::portal::PortalRole;
 use claviger_core::{KeyName, KeySecret, Owner, WorkspaceId};
 use claviger_mock_provider::MockProvider;
 use claviger_seal::NewToken;
@@ -36,14 +38,15 @@ pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
     log::begin(LogFormat::Text, LevelFilter::WARN);
     let folder = tempfile::tempdir().context("no temporary folder for the data")?;
     let mock = MockProvider::start(([127, 0, 0, 1], 0).into()).await.context("the mock provider")?;
-    let settings = Settings::for_demonstration(flags.listen, folder.path(), &mock.addr().to_string())?;
+    let mut settings = Settings::for_demonstration(flags.listen, folder.path(), &mock.addr().to_string())?;
     let stop = Stop::listen()?;
-    let door = Door::find(&settings)?;
+    let door = Door::find(&mut settings)?;
     let app = Arc::new(open::server(&settings, None).await?);
     let root = app.admit_root(None).await?.context("a new database has a root token already")?;
     let runtime = fill(&app).await.context("the demonstration's data")?;
+    let link = portal_link(&app).await.context("a link to the demonstration's portal")?;
     let server = Server::start(app, &settings, door)?;
-    print::result(&welcome(&server.address().to_string(), &root, &runtime)?)?;
+    print::result(&welcome(&server.address().to_string(), &root, &runtime, &link)?)?;
     stop.told().await;
     server.stop().await
 }
@@ -76,7 +79,14 @@ async fn fill(app: &App) -> anyhow::Result<NewToken> {
     Ok(app.tokens.create(&operator.permit_tokens(None)?, create).await?.0)
 }
 
-fn welcome(address: &str, root: &NewToken, runtime: &NewToken) -> anyhow::Result<String> {
+/// A link to the workspace's portal, for as long as links may last.
+async fn portal_link(app: &App) -> anyhow::Result<Zeroizing<String>> {
+    let permit = Principal::operator().permit_on::<ManagePortal>(Owner::Workspace(WORKSPACE.parse()?), None)?;
+    let create = CreatePortalLink { expires_in: LINK_LIVES.1, ..CreatePortalLink::new(PortalRole::Admin) };
+    Ok(app.portal.reveal_url(&app.portal.create(&permit, create).await?))
+}
+
+fn welcome(address: &str, root: &NewToken, runtime: &NewToken, link: &str) -> anyhow::Result<String> {
     let mut text = String::new();
     let (root, runtime) = (root.reveal_once(), runtime.reveal_once());
     write!(
@@ -86,6 +96,7 @@ fn welcome(address: &str, root: &NewToken, runtime: &NewToken) -> anyhow::Result
          Workspace \"{WORKSPACE}\" has 3 OpenAI and 2 Anthropic keys.\n\
          Runtime token   {runtime}\n\
          Root token      {root}\n\
+         Portal          {link} (opens once)\n\
          API reference   http://{address}/docs\n\
          \n\
          Send a request; x-claviger-key-id names another key each time:\n\

@@ -48,6 +48,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Organization { command } => admin::organization(&settings, json, command).await,
             Command::Key { command } => admin::key(&settings, json, command).await,
             Command::Token { command } => admin::token(&settings, json, command).await,
+            Command::PortalLink(link) => admin::portal_link(&settings, json, link).await,
             Command::Store { command } => admin::store(json, command).await,
             Command::Health => health::run(&settings),
         }

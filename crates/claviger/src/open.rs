@@ -146,7 +146,9 @@ async fn start(
     let platform_keys = settings.platform_keys(&catalogue)?;
     let clock = Arc::new(SystemClock::new());
     let cache = settings.cache();
-    Ok(App::start(Parts { store, master, catalogue, clock, platform_keys, rotation, prober, courier, cache }).await?)
+    let portal = settings.portal()?;
+    let parts = Parts { store, master, catalogue, clock, platform_keys, rotation, prober, courier, cache, portal };
+    Ok(App::start(parts).await?)
 }
 
 fn make_folder(data_dir: &Path) -> anyhow::Result<()> {

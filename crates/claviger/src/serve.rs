@@ -27,8 +27,8 @@ const WRITE_USES: Duration = Duration::from_secs(5);
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is looked for rejected keys whose rest is over.
 const PROBE_REJECTED: Duration = Duration::from_secs(2);
-/// How often usage is forgotten that is older than it is kept.
-const FORGET_USAGE: Duration = Duration::from_hours(1);
+/// How often what is older than it is kept is forgotten: usage, and links and sessions of the portal.
+const FORGET_OLD: Duration = Duration::from_hours(1);
 /// How often it is looked for events that webhooks are to be told of.
 const DELIVER_EVENTS: Duration = Duration::from_secs(2);
 /// How long to wait before the database is watched again after that failed.
@@ -38,11 +38,11 @@ const LOOK_WHETHER_HEARD: Duration = Duration::from_millis(500);
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Result<()> {
-    let settings = Settings::load(flags, Some(serve))?;
+    let mut settings = Settings::load(flags, Some(serve))?;
     log::begin(settings.log.format, settings.log.level.0);
     let stop = Stop::listen()?;
     // Before anything is made: a start that finds its port taken leaves nothing behind, and shows no token.
-    let door = Door::find(&settings)?;
+    let door = Door::find(&mut settings)?;
     let valkey = valkey(&settings).await?;
     let coordination = valkey.clone().map(|valkey| valkey as Arc<dyn Coordination>);
     let app = Arc::new(open::server(&settings, coordination).await?);
@@ -102,10 +102,13 @@ impl Stop {
 pub(crate) struct Door(Listeners);
 
 impl Door {
-    pub(crate) fn find(settings: &Settings) -> anyhow::Result<Self> {
+    /// Takes the address of the settings, and writes into them which one that became.
+    pub(crate) fn find(settings: &mut Settings) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = settings.server.workers.unwrap_or(cores);
-        Ok(Self(Listeners::bind(settings.server.listen, workers)?))
+        let listeners = Listeners::bind(settings.server.listen, workers)?;
+        settings.server.listen = listeners.address();
+        Ok(Self(listeners))
     }
 }
 
@@ -142,7 +145,7 @@ impl Server {
         tasks.spawn(store_ailments(Arc::clone(&app), stop.clone()));
         tasks.spawn(probe_suspects(Arc::clone(&app), stop.clone()));
         tasks.spawn(probe_rejected(Arc::clone(&app), stop.clone()));
-        tasks.spawn(forget_usage(Arc::clone(&app), stop.clone()));
+        tasks.spawn(forget_old(Arc::clone(&app), stop.clone()));
         tasks.spawn(deliver_events(Arc::clone(&app), stop.clone()));
         tasks.spawn(tell_whether_heard(Arc::clone(&app), stop.clone()));
         Ok(Self { app, front, tasks, stop })
@@ -206,11 +209,14 @@ async fn probe_rejected(app: Arc<App>, stop: CancellationToken) {
     }
 }
 
-async fn forget_usage(app: Arc<App>, stop: CancellationToken) {
-    let mut beat = tokio::time::interval(FORGET_USAGE);
+async fn forget_old(app: Arc<App>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval(FORGET_OLD);
     while stop.run_until_cancelled(beat.tick()).await.is_some() {
         if let Some(Err(error)) = stop.run_until_cancelled(app.usage.forget_old()).await {
             warn("old usage could not be forgotten; it will be tried again", &error);
+        }
+        if let Some(Err(error)) = stop.run_until_cancelled(app.portal.forget_old()).await {
+            warn("expired links to the portal could not be forgotten; it will be tried again", &error);
         }
     }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use claviger_app::Cache;
 use claviger_app::keyring::PlatformKey;
+use claviger_app::portal::PortalPlace;
 use claviger_core::net::Reach;
 use claviger_core::{Catalogue, ProviderId};
 use claviger_seal::MasterKey;
@@ -42,6 +43,7 @@ pub(crate) struct Settings {
     cache: CacheSettings,
     pub(crate) gateway: GatewayLimits,
     pub(crate) webhooks: WebhookSettings,
+    portal: PortalSettings,
     #[serde(default)]
     providers: BTreeMap<String, ProviderSettings>,
 }
@@ -123,6 +125,12 @@ impl WebhookSettings {
     }
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PortalSettings {
+    return_hosts: Texts,
+}
+
 impl Settings {
     /// Reads the settings for a command.
     pub(crate) fn load(flags: &SettingsFlags, serve: Option<&ServeFlags>) -> anyhow::Result<Self> {
@@ -169,8 +177,18 @@ impl Settings {
             bail!("setting server.workers: must be 1 to 1024");
         }
         self.webhooks.reach()?;
+        self.portal()?;
         let catalogue = self.catalogue()?;
         self.platform.keys(&catalogue).map(drop)
+    }
+
+    /// Where the portal is: at the public address, or else where the server listens.
+    pub(crate) fn portal(&self) -> anyhow::Result<PortalPlace> {
+        let listening = || format!("http://{}", self.server.listen);
+        let public_url = self.server.public_url.clone().unwrap_or_else(listening);
+        let hosts = self.portal.return_hosts.0.iter().map(String::as_str);
+        let return_hosts = Reach::new(hosts).context("setting portal.return_hosts: each")?;
+        Ok(PortalPlace { public_url: public_url.trim_end_matches('/').to_owned(), return_hosts })
     }
 
     /// What is kept in memory.

@@ -12,6 +12,7 @@ mod organizations;
 mod outcome;
 mod owners;
 mod platform;
+mod portal;
 mod resolve;
 mod rights;
 mod secrets;

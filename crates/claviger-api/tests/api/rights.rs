@@ -63,6 +63,9 @@ const CASES: &[(&str, [Class; 10])] = &[
     ("GET /api/workspaces/{id}/webhooks", [U, A, A, A, A, F, F, F, F, U]),
     ("POST /api/workspaces/{id}/webhooks", [U, A, A, A, A, F, F, F, F, U]),
     ("DELETE /api/workspaces/{id}/webhooks/{webhookId}", [U, A, A, A, A, F, F, F, F, U]),
+    ("POST /api/workspaces/{id}/portal-links", [U, A, A, A, A, F, F, F, F, U]),
+    ("GET /api/workspaces/{id}/portal-sessions", [U, A, A, A, A, F, F, F, F, U]),
+    ("DELETE /api/workspaces/{id}/portal-sessions/{sessionId}", [U, A, A, A, A, F, F, F, F, U]),
     ("POST /api/tokens", [U, A, A, A, A, F, F, F, F, U]),
     ("GET /api/tokens", [U, A, A, A, A, A, F, F, F, U]),
     // Other workspaces' tokens do not exist for an admin.
@@ -108,6 +111,13 @@ async fn ask(world: &World, token: &str, operation: &str) -> Answer {
                 id => id,
             };
             (path.replace("{webhookId}", id.as_str().unwrap()), Value::Null)
+        }
+        _ if path.ends_with("/portal-links") => (path, json!({"role": "member"})),
+        _ if path.contains("/{sessionId}") => {
+            let link = world.done("POST", "/api/workspaces/acme/portal-links", json!({"role": "member"})).await;
+            let text = link["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+            let session = world.test.app.portal.open("acme", &text).await.unwrap();
+            (path.replace("{sessionId}", session.pass.id.as_str()), Value::Null)
         }
         _ if path.ends_with("/byok-keys") && method == "POST" => {
             (path, json!({"providerId": "openai", "apiKey": random_secret()}))

@@ -2,6 +2,7 @@
 
 mod key;
 mod organization;
+mod portal_link;
 mod progress;
 mod secret;
 mod store;
@@ -14,7 +15,9 @@ use claviger_core::KeyName;
 use serde_json::{Map, Value, json};
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::{KeyCommand, LogFormat, OrganizationCommand, SettingsFlags, TokenCommand, WorkspaceCommand};
+use crate::cli::{
+    KeyCommand, LogFormat, OrganizationCommand, PortalLinkFlags, SettingsFlags, TokenCommand, WorkspaceCommand,
+};
 use crate::settings::Settings;
 use crate::{log, open, print};
 
@@ -41,6 +44,10 @@ pub(crate) async fn key(flags: &SettingsFlags, json: bool, command: KeyCommand) 
 
 pub(crate) async fn token(flags: &SettingsFlags, json: bool, command: TokenCommand) -> anyhow::Result<()> {
     with_app(flags, async |app| token::run(app, json, command).await).await
+}
+
+pub(crate) async fn portal_link(flags: &SettingsFlags, json: bool, link: PortalLinkFlags) -> anyhow::Result<()> {
+    with_app(flags, async |app| portal_link::run(app, json, link).await).await
 }
 
 async fn with_app(flags: &SettingsFlags, run: impl AsyncFnOnce(&App) -> anyhow::Result<()>) -> anyhow::Result<()> {
