@@ -205,7 +205,7 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
     let deployment = deployment();
     done(&deployment, &["workspace", "create", "acme"]);
     let long = "x".repeat(121);
-    let rows: [(&[&str], i32, &str); 25] = [
+    let rows: [(&[&str], i32, &str); 29] = [
         (&[], 2, "Usage"),
         (&["frobnicate"], 2, "frobnicate"),
         (&["serve", "--nonsense"], 2, "--nonsense"),
@@ -224,6 +224,10 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
         (&["workspace", "create", "acme", "--name", "a\nb"], 1, "--name"),
         (&["workspace", "show", "nobody"], 1, "workspace does not exist"),
         (&["workspace", "delete", "a b"], 1, "workspace id"),
+        (&["portal-link"], 2, "<WORKSPACE>"),
+        (&["portal-link", "acme", "--role", "king"], 2, "--role"),
+        (&["portal-link", "acme", "--actor", " "], 1, "--actor"),
+        (&["portal-link", "nobody"], 1, "workspace does not exist"),
         (&["token", "delete", "aaaaaaaaaaaaaaaa"], 1, "token"),
         (&["token", "create", "--name", "", "--role", "service"], 1, "--name must not be empty"),
         (&["token", "create", "--name", "  ", "--role", "service"], 1, "--name must not be empty"),
@@ -241,9 +245,20 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
 }
 
 #[test]
+fn a_link_to_the_portal_comes_from_the_shell() {
+    let deployment = deployment();
+    done(&deployment, &["workspace", "create", "acme"]);
+    let line = done(&deployment, &["portal-link", "acme"]);
+    assert!(line.starts_with("http://") && line.contains("/portal/open/acme/clv_"), "{line}");
+    let made = json(&deployment, &["portal-link", "acme", "--role", "member", "--actor", "user_1"]);
+    assert!(made["url"].as_str().unwrap().contains("/portal/open/acme/clv_"), "{made}");
+    assert!(made["expiresAt"].as_str().unwrap().ends_with('Z'), "{made}");
+}
+
+#[test]
 fn help_is_there_on_every_level() {
     let deployment = Deployment::new();
-    let rows: [&[&str]; 16] = [
+    let rows: [&[&str]; 17] = [
         &["--help"],
         &["organization", "--help"],
         &["organization", "create", "--help"],
@@ -256,6 +271,7 @@ fn help_is_there_on_every_level() {
         &["serve", "--help"],
         &["dev", "--help"],
         &["health", "--help"],
+        &["portal-link", "--help"],
         &["workspace", "--help"],
         &["workspace", "create", "--help"],
         &["token", "--help"],

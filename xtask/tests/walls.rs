@@ -11,7 +11,8 @@ const FOR_TESTS_ONLY: [&str; 6] =
 const TESTS_AND_TOOLS: [&str; 4] = ["claviger-test-services", "claviger-testkit", "claviger-tests", "xtask"];
 
 /// Crates that deny.toml lets past a wall for the sake of their tests.
-const IN_TESTS_ONLY: [(&str, &str); 2] = [("claviger-api", "claviger-seal"), ("claviger-api", "claviger-store-sqlite")];
+const IN_TESTS_ONLY: [(&str, &str); 3] =
+    [("claviger-api", "claviger-seal"), ("claviger-api", "claviger-store-sqlite"), ("claviger-portal", "tokio")];
 
 /// (crate, its dependency), for every ordinary or build dependency of ours.
 fn dependencies() -> Vec<(String, String)> {

@@ -195,6 +195,17 @@ impl Keys {
     /// The providers for which a workspace uses its organization's keys: those of which it has no key itself, and its
     /// organization lends at least one that is switched on.
     pub async fn inherited(&self, permit: &Permit<ListKeys>) -> Result<Vec<ProviderId>, ListKeysError> {
+        let mut providers = self.lent(permit).await?;
+        if !providers.is_empty() {
+            let own = self.store.keys(permit.on()).await?;
+            providers.retain(|provider| own.iter().all(|key| key.provider != *provider));
+        }
+        Ok(providers)
+    }
+
+    /// The providers for which a workspace's organization lends at least one key that is switched on, whether the
+    /// workspace has keys of its own or not.
+    pub async fn lent(&self, permit: &Permit<ListKeys>) -> Result<Vec<ProviderId>, ListKeysError> {
         let no_owner = || ListKeysError::NoOwner(permit.on().clone());
         let Owner::Workspace(workspace) = permit.on() else {
             return Err(no_owner());
@@ -206,11 +217,9 @@ impl Keys {
         if !self.store.organization(&id).await?.is_some_and(|organization| organization.keys_enabled) {
             return Ok(Vec::new());
         }
-        let own = self.store.keys(permit.on()).await?;
         let lent = self.store.keys(&Owner::Organization(id)).await?.into_iter().filter(|key| key.enabled);
         let mut providers: Vec<_> = lent.map(|key| key.provider).collect();
         providers.dedup();
-        providers.retain(|provider| own.iter().all(|key| key.provider != *provider));
         Ok(providers)
     }
 

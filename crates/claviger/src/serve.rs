@@ -137,6 +137,7 @@ impl Server {
         let tasks = TaskTracker::new();
         let metrics = metrics::render(Arc::clone(&app), Arc::clone(&gateway.metrics));
         let router = claviger_api::router(Arc::clone(&app), Arc::new(metrics));
+        let router = router.merge(claviger_portal::router(Arc::clone(&app)));
         let control: Arc<dyn ControlPlane> = Arc::new(Control::new(router, Handle::current(), tasks.clone()));
         let front = Front::open(door.0, settings.server.shutdown_grace.0, &gateway, &control)?;
         let stop = CancellationToken::new();

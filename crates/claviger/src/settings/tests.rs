@@ -78,6 +78,7 @@ fn a_bad_setting_is_named_in_one_line() {
         ("CLAVIGER_DATABASE__CONNECTIONS", "0", "database.connections"),
         ("CLAVIGER_LOG__LEVEL", "loud", "log.level"),
         ("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "http://a", "webhooks.allowed_hosts"),
+        ("CLAVIGER_PORTAL__RETURN_HOSTS", "http://a", "portal.return_hosts"),
         ("CLAVIGER_WEBHOOKS__ALLOWED_HOST", "a", "webhooks.allowed_host"),
     ];
     for (name, value, setting) in rows {

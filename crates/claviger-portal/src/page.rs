@@ -1,0 +1,129 @@
+//! What all pages have around them, and the pages that say one thing.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse, Response};
+use http::header::{LOCATION, SET_COOKIE};
+use http::{HeaderValue, StatusCode};
+
+use crate::text::{self, ENGLISH, Saying, Text};
+use crate::visitor::{Theme, Visitor};
+use crate::{Portal, Shared};
+
+/// What stands around a page.
+pub(crate) struct Frame {
+    pub(crate) t: &'static Text,
+    pub(crate) title: String,
+    pub(crate) base: String,
+    pub(crate) theme: &'static str,
+    /// The workspace's name; empty where nobody is signed in.
+    pub(crate) workspace: String,
+    pub(crate) return_url: Option<String>,
+    /// The session's form token; empty where there is no session.
+    pub(crate) form: String,
+    /// What was just done.
+    pub(crate) notice: Option<&'static str>,
+}
+
+impl Frame {
+    /// Around a page for nobody in particular.
+    pub(crate) fn bare(portal: &Portal, theme: Theme, title: &str) -> Self {
+        Self {
+            t: &ENGLISH,
+            title: title.to_owned(),
+            base: portal.base.clone(),
+            theme: theme.as_str(),
+            workspace: String::new(),
+            return_url: None,
+            form: String::new(),
+            notice: None,
+        }
+    }
+
+    /// Around a page of a session.
+    pub(crate) fn of(portal: &Portal, visitor: &Visitor, title: &str) -> Self {
+        Self {
+            workspace: visitor.workspace.clone(),
+            return_url: visitor.session.pass.grant.return_url.clone(),
+            form: visitor.session.form_token().to_owned(),
+            notice: visitor.query.get("done").and_then(|word| text::done(word)),
+            ..Self::bare(portal, visitor.theme, title)
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "saying.html")]
+struct SayingPage {
+    frame: Frame,
+    words: &'static str,
+    /// What was typed as a label, so that it is not lost.
+    typed: String,
+    /// Where to go on, where there is somewhere.
+    onward: String,
+}
+
+/// Renders a page.
+pub(crate) fn render(status: StatusCode, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => (status, Html(html)).into_response(),
+        Err(error) => {
+            tracing::error!(error = &error as &(dyn std::error::Error + 'static), "a page could not be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// A page that says one thing.
+pub(crate) fn say(portal: &Portal, theme: Theme, status: StatusCode, saying: &Saying) -> Response {
+    say_with(portal, theme, status, saying, (String::new(), String::new()))
+}
+
+/// The same, with what was typed as a label and where to go on.
+pub(crate) fn say_with(
+    portal: &Portal,
+    theme: Theme,
+    status: StatusCode,
+    saying: &Saying,
+    (typed, onward): (String, String),
+) -> Response {
+    let frame = Frame::bare(portal, theme, saying.title);
+    render(status, &SayingPage { frame, words: saying.words, typed, onward })
+}
+
+/// The same for somebody in a session, with a way back to the keys.
+pub(crate) fn tell(portal: &Portal, visitor: &Visitor, status: StatusCode, saying: &Saying) -> Response {
+    let frame = Frame { notice: None, ..Frame::of(portal, visitor, saying.title) };
+    render(status, &SayingPage { frame, words: saying.words, typed: String::new(), onward: portal.base.clone() })
+}
+
+/// What failed is for the log, and not for the page.
+pub(crate) fn unavailable(portal: &Portal, theme: Theme, error: &(dyn std::error::Error + 'static)) -> Response {
+    tracing::error!(error, "a request to the portal failed");
+    say(portal, theme, StatusCode::SERVICE_UNAVAILABLE, &text::UNAVAILABLE)
+}
+
+pub(crate) async fn nothing_here(State(portal): State<Shared>) -> Response {
+    say(&portal, Theme::System, StatusCode::NOT_FOUND, &text::NOTHING_HERE)
+}
+
+/// After a write: the address to look at, which can be reloaded without writing again.
+pub(crate) fn see(address: &str) -> Response {
+    match HeaderValue::from_str(address) {
+        Ok(address) => (StatusCode::SEE_OTHER, [(LOCATION, address)]).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The same, with a cookie.
+pub(crate) fn see_with_cookie(address: &str, cookie: &str) -> Response {
+    let mut response = see(address);
+    match HeaderValue::from_str(cookie) {
+        Ok(mut cookie) => {
+            cookie.set_sensitive(true);
+            response.headers_mut().append(SET_COOKIE, cookie);
+            response
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

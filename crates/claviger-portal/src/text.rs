@@ -1,0 +1,277 @@
+//! Every word of the pages, in one place. A translation is another [`Text`], and the functions beside it.
+
+use claviger_core::key::{InvalidName, InvalidSecret};
+
+/// The words that stand on pages as they are.
+pub(crate) struct Text {
+    pub(crate) language: &'static str,
+    pub(crate) product: &'static str,
+    pub(crate) skip: &'static str,
+    pub(crate) back: &'static str,
+    pub(crate) leave: &'static str,
+    pub(crate) keys_title: &'static str,
+    pub(crate) keys_lead: &'static str,
+    pub(crate) keys_lead_single: &'static str,
+    pub(crate) looks_only: &'static str,
+    pub(crate) search: &'static str,
+    pub(crate) search_button: &'static str,
+    pub(crate) clear_search: &'static str,
+    pub(crate) inherited: &'static str,
+    pub(crate) all_providers: &'static str,
+    pub(crate) rotation: &'static str,
+    pub(crate) rotation_lead: &'static str,
+    pub(crate) no_keys: &'static str,
+    pub(crate) add_title: &'static str,
+    pub(crate) add: &'static str,
+    pub(crate) secret: &'static str,
+    pub(crate) secret_hidden: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) name_help: &'static str,
+    pub(crate) verify: &'static str,
+    pub(crate) replace: &'static str,
+    pub(crate) replace_lead: &'static str,
+    pub(crate) rename: &'static str,
+    pub(crate) delete: &'static str,
+    pub(crate) update: &'static str,
+    pub(crate) manage: &'static str,
+    pub(crate) view: &'static str,
+    pub(crate) save: &'static str,
+    pub(crate) cancel: &'static str,
+    pub(crate) switch_on: &'static str,
+    pub(crate) switch_off: &'static str,
+    pub(crate) unnamed: &'static str,
+    pub(crate) limit_reached: &'static str,
+    pub(crate) single_taken: &'static str,
+    pub(crate) open_title: &'static str,
+    pub(crate) open_lead: &'static str,
+    pub(crate) open: &'static str,
+    pub(crate) never_used: &'static str,
+    pub(crate) error_title: &'static str,
+}
+
+pub(crate) const ENGLISH: Text = Text {
+    language: "en",
+    product: "API keys",
+    skip: "Skip to the content",
+    back: "Back",
+    leave: "Sign out",
+    keys_title: "API keys",
+    keys_lead: "Requests to a provider take turns with the keys that you add here.",
+    keys_lead_single: "Requests to a provider use the key that you add here.",
+    looks_only: "You can look at these keys. Ask an admin of the workspace to change them.",
+    search: "Search providers",
+    search_button: "Search",
+    clear_search: "Clear the search",
+    inherited: "Inherited from organization",
+    all_providers: "All providers",
+    rotation: "Keys",
+    rotation_lead: "In the order in which they take their turns.",
+    no_keys: "There are no keys yet.",
+    add_title: "Add a key",
+    add: "Add key",
+    secret: "API key",
+    secret_hidden: "It is stored encrypted, and never shown again.",
+    name: "Label",
+    name_help: "Optional. It helps to tell keys apart.",
+    verify: "Test the key with the provider before it is saved",
+    replace: "Replace",
+    replace_lead: "The new key takes the place of the old one in the rotation, from the next request on.",
+    rename: "Rename",
+    delete: "Delete",
+    update: "Update",
+    manage: "Manage",
+    view: "View",
+    save: "Save",
+    cancel: "Cancel",
+    switch_on: "Switch on",
+    switch_off: "Switch off",
+    unnamed: "Unnamed key",
+    limit_reached: "Key limit reached (10 keys per provider)",
+    single_taken: "There is a key already. Update or delete it.",
+    open_title: "Manage API keys",
+    open_lead: "This link opens once, in this browser, and lasts an hour from then on.",
+    open: "Continue",
+    never_used: "Never used",
+    error_title: "Please check what you entered",
+};
+
+/// A page that says one thing.
+pub(crate) struct Saying {
+    pub(crate) title: &'static str,
+    pub(crate) words: &'static str,
+}
+
+pub(crate) const LINK_UNKNOWN: Saying = Saying {
+    title: "This link does not work",
+    words: "It was used already, or is not complete. Go back to where you got it, and ask for a new one.",
+};
+pub(crate) const LINK_EXPIRED: Saying = Saying {
+    title: "This link has expired",
+    words: "Links work for a short time only. Go back to where you got it, and ask for a new one.",
+};
+pub(crate) const NO_SESSION: Saying = Saying {
+    title: "You are not signed in",
+    words: "Open this page again from the product that you came from: it gives you a new link.",
+};
+pub(crate) const SESSION_EXPIRED: Saying = Saying {
+    title: "Your session has expired",
+    words: "Nothing was changed. Sessions last an hour: open this page again from the product that you came from.",
+};
+pub(crate) const LEFT: Saying =
+    Saying { title: "You are signed out", words: "To come back, open this page from the product that you came from." };
+pub(crate) const FORBIDDEN: Saying = Saying {
+    title: "You cannot change keys here",
+    words: "You can look at them. Ask an admin of the workspace to change them.",
+};
+pub(crate) const FOREIGN_FORM: Saying = Saying {
+    title: "This form could not be accepted",
+    words: "Nothing was changed. It did not come from this page, or the page is of an earlier session: go back, reload it, and try again.",
+};
+pub(crate) const BAD_FORM: Saying =
+    Saying { title: "This form could not be read", words: "Nothing was changed. Go back, and try again." };
+pub(crate) const GONE: Saying = Saying {
+    title: "This key is not here any more",
+    words: "It was deleted, or you have no access to it. Go back to see the keys as they are now.",
+};
+pub(crate) const NOTHING_HERE: Saying =
+    Saying { title: "There is nothing here", words: "The address may be mistyped." };
+pub(crate) const UNAVAILABLE: Saying = Saying {
+    title: "This does not work at the moment",
+    words: "It is not your fault, and it passes as a rule. Try again in a moment.",
+};
+
+/// What was done, by the word that stands in the address after the redirect.
+pub(crate) fn done(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "added" => "The key was added.",
+        "added-valid" => "The key was added. The provider accepts it.",
+        "added-no-credit" => "The key was added. The provider knows it, but its account has no credit.",
+        "added-untested" => "The key was added. It could not be tested.",
+        "replaced" => "The key was replaced.",
+        "replaced-valid" => "The key was replaced. The provider accepts the new one.",
+        "replaced-no-credit" => "The key was replaced. The provider knows the new one, but its account has no credit.",
+        "replaced-untested" => "The key was replaced. The new one could not be tested.",
+        "renamed" => "The key was renamed.",
+        "deleted" => "The key was deleted.",
+        "switched-on" => "The key takes part in the rotation again.",
+        "switched-off" => "The key is switched off, and takes no part in the rotation.",
+        _ => return None,
+    })
+}
+
+pub(crate) fn section(section: claviger_core::catalogue::Section) -> &'static str {
+    use claviger_core::catalogue::Section;
+    match section {
+        Section::Models => "Models",
+        Section::Search => "Search & web",
+        Section::Enrichment => "Enrichment",
+        Section::Custom => "More",
+    }
+}
+
+pub(crate) fn no_match(search: &str) -> String {
+    format!("No provider matches “{search}”.")
+}
+
+pub(crate) fn invalid_secret(invalid: InvalidSecret) -> &'static str {
+    match invalid {
+        InvalidSecret::Empty => "Enter a key.",
+        InvalidSecret::TooLong => "A key has at most 4,096 characters.",
+        InvalidSecret::NotVisible => "A key has no spaces, line breaks or special characters. Copy it again.",
+    }
+}
+
+pub(crate) fn invalid_name(invalid: InvalidName) -> &'static str {
+    match invalid {
+        InvalidName::TooLong => "A label has at most 120 characters.",
+        InvalidName::Control => "A label has no line breaks or other control characters.",
+    }
+}
+
+pub(crate) fn duplicate(label: &str) -> String {
+    format!("This key is here already, as “{label}”.")
+}
+
+pub(crate) fn refused_by(provider: &str) -> String {
+    format!("{provider} does not accept this key, so it was not saved.")
+}
+
+pub(crate) fn begins_with(prefixes: &[String]) -> String {
+    format!("Keys usually begin with {}.", prefixes.join(" or "))
+}
+
+pub(crate) fn shares_limits(with: &str) -> String {
+    format!("Shares its account’s limits with {with}.")
+}
+
+/// What is said of a provider's keys in the list.
+pub(crate) fn count(all: usize, well: usize) -> String {
+    match (all, well) {
+        (0, _) => "No key".to_owned(),
+        (1, 1) => "1 key, working".to_owned(),
+        (1, _) => "1 key, not working".to_owned(),
+        (all, well) if all == well => format!("{all} keys, all working"),
+        (all, 0) => format!("{all} keys, none working"),
+        (all, well) => format!("{all} keys, {well} working"),
+    }
+}
+
+/// What follows when a key is deleted: how many others are there, how many of them are switched on, and whether the
+/// organization has some to lend.
+pub(crate) fn after_deletion(others: usize, on: usize, lent: bool, provider: &str) -> String {
+    match (others, on, lent) {
+        (0, _, true) => "This is the last key: your organization’s keys will be used.".to_owned(),
+        (0, _, false) => format!("This is the last key: nothing will be used, and requests to {provider} may fail."),
+        (_, 0, _) => format!("The other keys are switched off: requests to {provider} fail until one is switched on."),
+        (_, 1, _) => "Requests continue on the remaining key.".to_owned(),
+        (_, on, _) => format!("Requests continue on the remaining {on} keys."),
+    }
+}
+
+pub(crate) fn delete_title(label: &str) -> String {
+    format!("Delete “{label}”?")
+}
+
+pub(crate) fn replace_title(label: &str) -> String {
+    format!("Replace “{label}”")
+}
+
+pub(crate) fn rename_title(label: &str) -> String {
+    format!("Rename “{label}”")
+}
+
+pub(crate) fn keys_of(provider: &str) -> String {
+    format!("{provider} keys")
+}
+
+/// A length of time, rounded up, as short as it can be said.
+pub(crate) fn span(millis: i64) -> String {
+    let seconds = u64::try_from(millis).unwrap_or_default().div_ceil(1_000);
+    match seconds {
+        0..=90 => format!("{seconds} s"),
+        91..=5_400 => format!("{} min", seconds.div_ceil(60)),
+        5_401..=172_800 => format!("{} h", seconds.div_ceil(3_600)),
+        _ => format!("{} days", seconds.div_ceil(86_400)),
+    }
+}
+
+pub(crate) fn last_used(ago: i64) -> String {
+    if ago < 60_000 { "Last used just now".to_owned() } else { format!("Last used {} ago", span(ago)) }
+}
+
+pub(crate) const WORKING: &str = "Working";
+pub(crate) const SWITCHED_OFF: &str = "Switched off";
+pub(crate) const UNREADABLE: &str = "Cannot be read: replace it";
+
+pub(crate) fn rate_limited(back: Option<&str>) -> String {
+    back.map_or_else(|| "Rate limited".to_owned(), |back| format!("Rate limited, back in {back}"))
+}
+
+pub(crate) fn exhausted(back: Option<&str>) -> String {
+    back.map_or_else(|| "No credit left".to_owned(), |back| format!("No credit left, tried again in {back}"))
+}
+
+pub(crate) fn rejected(back: Option<&str>) -> String {
+    let again = |back| format!("Refused by the provider, tested again in {back}");
+    back.map_or_else(|| "Refused by the provider".to_owned(), again)
+}

@@ -1,0 +1,140 @@
+//! What the pages show.
+
+use claviger_app::portal::CreatePortalLink;
+use claviger_core::Owner;
+use claviger_core::portal::{PortalMode, PortalRole};
+use claviger_testkit::random_secret;
+use http::StatusCode;
+
+use crate::world::{ADD, OPENAI, World};
+
+#[tokio::test]
+async fn the_first_page_has_every_provider_in_its_section_and_is_small() {
+    let world = World::new().await;
+    for provider in world.test.app.catalogue.iter() {
+        for _ in 0..3 {
+            world.test.key(&world.acme, provider.id.as_str()).await;
+        }
+    }
+    let page = world.admin().await.get("/portal").await;
+    let places = ["<h2 id=\"section-0\">Models", "Search &#38; web", "Enrichment"].map(|words| page.text.find(words));
+    assert!(places.is_sorted() && places[0].is_some(), "{places:?}");
+    for provider in world.test.app.catalogue.iter() {
+        page.assert_shows(&format!("\"/portal/providers/{}\"", provider.id));
+    }
+    page.assert_shows("3 keys, all working");
+    assert!(page.text.len() < 60 * 1024, "{} bytes", page.text.len());
+}
+
+#[tokio::test]
+async fn a_search_finds_by_name_and_purpose_and_says_when_nothing_matches() {
+    let world = World::new().await;
+    let browser = world.admin().await;
+    let found = browser.get("/portal?search=+oPenAi+").await;
+    found.assert_shows("<h3>OpenAI</h3>");
+    found.assert_lacks("<h3>Exa</h3>");
+    found.assert_shows("value=\"oPenAi\"");
+    let nothing = browser.get("/portal?search=zzz%26").await;
+    nothing.assert_shows("No provider matches “zzz&#38;”.");
+    nothing.assert_shows("Clear the search");
+}
+
+#[tokio::test]
+async fn keys_stand_in_the_order_of_rotation_with_label_mask_and_state() {
+    let world = World::new().await;
+    let browser = world.admin().await;
+    for name in ["First", "", "Third"] {
+        let secret = random_secret();
+        browser.post(ADD, &[("secret", &secret), ("name", name)]).await.location();
+    }
+    let page = browser.get(OPENAI).await;
+    let places = ["<h3>First</h3>", "<h3>Unnamed key</h3>", "<h3>Third</h3>"].map(|words| page.text.find(words));
+    assert!(places.is_sorted() && places[0].is_some(), "{places:?}");
+    page.assert_shows("Working");
+    page.assert_shows("Never used");
+    for key in world.test.app.keys.list(&world.test.list_keys(&world.acme)).await.unwrap() {
+        page.assert_shows(&format!("<code>{}</code>", key.record.masked));
+    }
+}
+
+#[tokio::test]
+async fn a_member_is_offered_nothing_but_a_look() {
+    let world = World::new().await;
+    world.key().await;
+    let member = world.member().await;
+    let page = member.get("/portal").await;
+    page.assert_shows("View<span");
+    for offer in ["Add key", "Manage<span"] {
+        page.assert_lacks(offer);
+    }
+    let page = member.get(OPENAI).await;
+    page.assert_shows("<h3>Unnamed key</h3>");
+    for offer in ["type=\"password\"", "/replace", "/delete", "/switch"] {
+        page.assert_lacks(offer);
+    }
+}
+
+#[tokio::test]
+async fn what_is_inherited_says_so_until_there_is_a_key() {
+    let world = World::new().await;
+    let group = world.test.organization("group", true).await;
+    world.test.key_of(Owner::Organization(group.clone()), "openai").await;
+    world.test.move_workspace(&world.acme, Some(&group)).await;
+    let browser = world.admin().await;
+    for page in ["/portal", OPENAI] {
+        browser.get(page).await.assert_shows("Inherited from organization");
+    }
+    world.key().await;
+    for page in ["/portal", OPENAI] {
+        browser.get(page).await.assert_lacks("Inherited from organization");
+    }
+}
+
+#[tokio::test]
+async fn single_mode_has_one_key_a_provider_to_update_and_delete() {
+    let world = World::new().await;
+    let browser = world.single().await;
+    browser.get("/portal").await.assert_shows("Add key<span");
+    let secret = random_secret();
+    browser.post(ADD, &[("secret", &secret)]).await.location();
+    let page = browser.get("/portal?search=openai").await;
+    page.assert_shows("Update<span");
+    page.assert_shows("Delete<span");
+    page.assert_lacks("Manage<span");
+    let page = browser.get(OPENAI).await;
+    page.assert_lacks("type=\"password\"");
+    page.assert_lacks("/switch");
+    let second = random_secret();
+    let refused = browser.post(ADD, &[("secret", &second)]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    refused.assert_shows("There is a key already");
+    assert_eq!(world.keys().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_link_says_which_providers_there_are_and_where_to_go_back_to() {
+    let world = World::new().await;
+    let link = CreatePortalLink {
+        providers: vec!["exa".parse().unwrap()],
+        return_url: Some("https://app.example.com/settings".to_owned()),
+        mode: PortalMode::Multi,
+        ..CreatePortalLink::new(PortalRole::Admin)
+    };
+    let browser = world.enter(link).await;
+    let page = browser.get("/portal").await;
+    page.assert_shows("<h3>Exa</h3>");
+    page.assert_lacks("<h3>OpenAI</h3>");
+    page.assert_shows("href=\"https://app.example.com/settings\"");
+    assert_eq!(browser.get(OPENAI).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_theme_is_taken_from_the_address() {
+    let world = World::new().await;
+    let browser = world.admin().await;
+    browser.get("/portal?theme=dark").await.assert_shows("data-theme=\"dark\"");
+    browser.get("/portal?theme=%22").await.assert_lacks("data-theme");
+    let link = world.link(CreatePortalLink::new(PortalRole::Admin)).await;
+    let opened = browser.get(&format!("{link}?theme=light")).await;
+    assert!(opened.header("set-cookie").starts_with("claviger_theme=light; "));
+}
