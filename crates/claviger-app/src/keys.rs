@@ -20,6 +20,7 @@ use tokio::sync::OnceCell;
 use crate::access::{ListKeys, ManageKeys, Permit};
 use crate::feed::Feed;
 use crate::keyring::{Fitness, GivenKey, Keyring, Standing, TestResult, Tested};
+use crate::owners;
 
 /// How often an add or a replacement begins again because the owner's data key changed under it. It changes once in an
 /// owner's life, so a second try is the last one needed.
@@ -135,7 +136,7 @@ impl Keys {
         // Before the database is asked: what is found out while it answers is not belied by that.
         let now = self.clock.now();
         let mut keys = self.store.keys(owner).await?;
-        if keys.is_empty() && !self.exists(owner).await? {
+        if keys.is_empty() && !owners::exists(&*self.store, owner).await? {
             return Err(ListKeysError::NoOwner(owner.clone()));
         }
         if *owner == Owner::Platform {
@@ -412,18 +413,10 @@ impl Keys {
         if let Some(given) = id.and_then(|id| self.given(owner, id)) {
             return ChangeKeyError::Given(given.setting.clone());
         }
-        match self.exists(owner).await {
+        match owners::exists(&*self.store, owner).await {
             Ok(true) => ChangeKeyError::NoKey,
             Ok(false) => ChangeKeyError::NoOwner(owner.clone()),
             Err(error) => error.into(),
-        }
-    }
-
-    async fn exists(&self, owner: &Owner) -> Result<bool, StoreError> {
-        match owner {
-            Owner::Workspace(id) => Ok(self.store.workspace(id).await?.is_some()),
-            Owner::Organization(id) => Ok(self.store.organization(id).await?.is_some()),
-            Owner::Platform => Ok(true),
         }
     }
 

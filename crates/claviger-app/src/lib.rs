@@ -8,6 +8,7 @@ pub mod keyring;
 pub mod keys;
 mod live;
 pub mod organizations;
+mod owners;
 pub mod portal;
 mod start;
 pub mod tokens;

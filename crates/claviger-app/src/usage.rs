@@ -7,6 +7,7 @@ use claviger_core::{Clock, Owner, ProviderId, Timestamp};
 use claviger_store::{Store, StoreError, UsageBucket};
 
 use crate::access::{ListKeys, Permit};
+use crate::owners;
 
 /// How long hours are kept: a month, and some days to look back on it.
 pub const KEPT: Duration = Duration::from_hours(35 * 24);
@@ -41,13 +42,10 @@ impl Usage {
     ) -> Result<Vec<UsageBucket>, UsageError> {
         let owner = permit.on();
         let buckets = self.store.usage(owner, provider, from, to).await?;
-        let exists = match owner {
-            _ if !buckets.is_empty() => true,
-            Owner::Workspace(id) => self.store.workspace(id).await?.is_some(),
-            Owner::Organization(id) => self.store.organization(id).await?.is_some(),
-            Owner::Platform => true,
-        };
-        if exists { Ok(buckets) } else { Err(UsageError::NoOwner(owner.clone())) }
+        if buckets.is_empty() && !owners::exists(&*self.store, owner).await? {
+            return Err(UsageError::NoOwner(owner.clone()));
+        }
+        Ok(buckets)
     }
 
     /// Now, for what ends with it.

@@ -1,7 +1,7 @@
 //! What this process knows of a key beside its secret: when it served, how its requests ended, and how it is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -13,6 +13,8 @@ use claviger_core::pool::Position;
 use claviger_core::{KeyId, Provider, Timestamp};
 use claviger_store::UseCounts;
 use parking_lot::Mutex;
+
+use super::tally::Tally;
 
 /// How long requests leave a rejected key whose rest is over to a probe. Beyond that a request tries it, so that a probe
 /// that proves nothing loses no key.
@@ -49,23 +51,6 @@ struct Health {
     of_models: ModelRests,
     /// Which secret it is of.
     fingerprint: Option<[u8; 32]>,
-}
-
-/// What every request writes, on a line of memory of its own: what all requests only read stays in every processor's
-/// cache.
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Tally {
-    last_used_at: AtomicI64,
-    ok: AtomicU64,
-    rate_limited: AtomicU64,
-    rejected: AtomicU64,
-    caller_errors: AtomicU64,
-    provider_errors: AtomicU64,
-    /// Requests of which there is no more to say.
-    others: AtomicU64,
-    /// Endings of requests that are among the others, since they were handed out.
-    told: AtomicU64,
 }
 
 /// What a request that was about to take a key found.
@@ -402,49 +387,6 @@ impl Health {
             || self.of_key.is_suspected()
             || self.of_models.iter().next().is_some()
     }
-}
-
-impl Tally {
-    fn count(&self, class: Class) {
-        let ended = match class {
-            Class::Ok => &self.ok,
-            Class::RateLimited => &self.rate_limited,
-            Class::KeyInvalid | Class::NoCredit => &self.rejected,
-            Class::RequestError | Class::AccountPermission => &self.caller_errors,
-            Class::Overloaded => &self.provider_errors,
-        };
-        ended.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn all(&self) -> [&AtomicU64; 7] {
-        let Self { last_used_at: _, ok, rate_limited, rejected, caller_errors, provider_errors, others, told } = self;
-        [ok, rate_limited, rejected, caller_errors, provider_errors, others, told]
-    }
-
-    fn take(&self) -> UseCounts {
-        counts(self.all().map(|count| count.swap(0, Ordering::Relaxed)))
-    }
-
-    fn read(&self) -> UseCounts {
-        counts(self.all().map(|count| count.load(Ordering::Relaxed)))
-    }
-
-    fn add(&self, back: &UseCounts) {
-        let UseCounts { requests, ok, rate_limited, rejected, caller_errors, provider_errors } = *back;
-        let ended = ok + rate_limited + rejected + caller_errors + provider_errors;
-        let (others, told) = (requests.saturating_sub(ended), ended.saturating_sub(requests));
-        let back = [ok, rate_limited, rejected, caller_errors, provider_errors, others, told];
-        for (count, back) in self.all().into_iter().zip(back) {
-            count.fetch_add(back, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Every ending is a request, but those that were told later of a request that was handed out.
-fn counts([ok, rate_limited, rejected, caller_errors, provider_errors, others, told]: [u64; 7]) -> UseCounts {
-    let ended = ok + rate_limited + rejected + caller_errors + provider_errors;
-    let requests = (ended + others).saturating_sub(told);
-    UseCounts { requests, ok, rate_limited, rejected, caller_errors, provider_errors }
 }
 
 /// How long it is from one to the other; `None` where that is over.

@@ -12,6 +12,7 @@ mod platform;
 mod pool;
 mod probe;
 mod resolve;
+mod tally;
 mod uses;
 
 use std::collections::HashMap;

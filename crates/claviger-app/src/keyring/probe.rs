@@ -15,6 +15,7 @@ use super::desk::{Desk, Finding};
 use super::{Keyring, LeaseError};
 
 use crate::access::{ManageKeys, Permit};
+use crate::owners;
 
 /// What sends probes.
 #[async_trait]
@@ -131,7 +132,7 @@ impl Keyring {
         let owner = permit.on();
         match self.provider_in(owner, key).await? {
             Some(provider) => self.probe_key(&PoolId { owner: owner.clone(), provider }, key).await,
-            None if self.owner_exists(owner).await? => Err(TestKeyError::NoKey),
+            None if owners::exists(&*self.store, owner).await? => Err(TestKeyError::NoKey),
             None => Err(TestKeyError::NoOwner(owner.clone())),
         }
     }
@@ -208,14 +209,6 @@ impl Keyring {
         let read = Answer { status, headers: &answer, body: &answer.body };
         let result = judge_probe(&desk.provider, probe, &read, self.shared.clock.now());
         Ok(Asked { result, status, began })
-    }
-
-    async fn owner_exists(&self, owner: &Owner) -> Result<bool, StoreError> {
-        match owner {
-            Owner::Workspace(id) => Ok(self.store.workspace(id).await?.is_some()),
-            Owner::Organization(id) => Ok(self.store.organization(id).await?.is_some()),
-            Owner::Platform => Ok(true),
-        }
     }
 }
 
