@@ -1,6 +1,7 @@
 //! Claviger's use cases: the only place where the store and the seals meet.
 
 pub mod access;
+mod client;
 pub mod coordination;
 pub mod copy;
 mod feed;
@@ -28,6 +29,7 @@ pub use claviger_store::{
     Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PortalGrant, PortalPass, PutWorkspaceError, Store,
     StoreError, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace,
 };
+pub use client::ClientAddress;
 pub use live::Capacity;
 pub use start::{StartError, prove};
 

@@ -13,6 +13,7 @@ pub mod owner;
 pub mod path;
 pub mod pool;
 pub mod portal;
+pub mod proxy;
 pub mod time;
 pub mod webhook;
 

@@ -7,13 +7,17 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::{Builder as ThreadBuilder, JoinHandle};
 use std::time::Duration;
 
+use claviger_app::ClientAddress;
+use claviger_core::proxy::TrustedProxies;
+use hyper::HeaderMap;
 use hyper::body::Incoming;
+use hyper::header::{FORWARDED, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -38,9 +42,20 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to leave off accepting when the system has no more descriptors: others close theirs meanwhile.
 const BREATH: Duration = Duration::from_millis(50);
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// What the door lets in, and for how long.
+#[derive(Clone, Debug)]
+pub struct FrontSettings {
+    /// How long requests may take to finish once the door is closed.
+    pub grace: Duration,
+    /// Whose word on where a request comes from is believed.
+    pub trusted_proxies: TrustedProxies,
+}
+
 /// Answers what is not for the gateway.
 pub trait ControlPlane: Send + Sync + 'static {
-    /// Answers one request.
+    /// Answers one request, whose extensions have a [`ClientAddress`].
     fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>>;
 }
 
@@ -70,11 +85,10 @@ pub struct Front {
 }
 
 impl Front {
-    /// Opens the door, with a worker for each listener. `grace` is how long requests may take to finish once it is
-    /// closed.
+    /// Opens the door, with a worker for each listener.
     pub fn open(
         listeners: Listeners,
-        grace: Duration,
+        settings: FrontSettings,
         gateway: &Arc<Gateway>,
         control: &Arc<dyn ControlPlane>,
     ) -> Result<Self, FrontError> {
@@ -82,9 +96,11 @@ impl Front {
         let Listeners { address, sockets } = listeners;
         let stop = CancellationToken::new();
         let mut front = Self { address, stop: stop.clone(), workers: Vec::new() };
+        let settings = Arc::new(settings);
         let budget = gateway.settings.replay_budget / sockets.len().max(1);
         for (number, listener) in sockets.into_iter().enumerate() {
             let worker = Worker {
+                settings: Arc::clone(&settings),
                 gateway: Arc::clone(gateway),
                 control: Arc::clone(control),
                 upstreams: Upstreams::new(&tls, gateway.settings.connect_timeout, gateway.origins, budget),
@@ -95,7 +111,7 @@ impl Front {
             let stop = stop.clone();
             let thread = ThreadBuilder::new().name(format!("gateway-{number}"));
             let thread = thread.spawn(move || {
-                runtime.block_on(work(worker, listener, stop, grace));
+                runtime.block_on(work(worker, listener, stop));
                 // A look-up of a name that hangs must not hold up the end.
                 runtime.shutdown_background();
             });
@@ -179,12 +195,13 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
 }
 
 struct Worker {
+    settings: Arc<FrontSettings>,
     gateway: Arc<Gateway>,
     control: Arc<dyn ControlPlane>,
     upstreams: Upstreams,
 }
 
-async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToken, grace: Duration) {
+async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToken) {
     // Where nodes share turns, this thread's first request would find no connection for that yet.
     let joined = tokio::time::timeout(JOIN_PATIENCE, worker.gateway.app.keyring.join()).await;
     if joined.is_err() {
@@ -207,8 +224,8 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, peer.ip()),
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(BREATH).await;
@@ -219,7 +236,7 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        let serving = serve(Arc::clone(&worker), server.clone(), graceful.watcher(), stop.clone(), stream);
+        let serving = serve(Arc::clone(&worker), server.clone(), graceful.watcher(), stop.clone(), (stream, peer));
         connections.spawn(serving);
     }
     drop(listener);
@@ -230,7 +247,7 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
         worker.gateway.tunnels.close();
         worker.gateway.tunnels.wait().await;
     };
-    if tokio::time::timeout(grace, finished).await.is_err() {
+    if tokio::time::timeout(worker.settings.grace, finished).await.is_err() {
         tracing::warn!("requests that still run are broken off");
     }
 }
@@ -241,7 +258,7 @@ async fn serve(
     server: auto::Builder<TokioExecutor>,
     graceful: Watcher,
     stop: CancellationToken,
-    stream: TcpStream,
+    (stream, peer): (TcpStream, IpAddr),
 ) {
     // Whoever connects and sends nothing is let go: the server's own limit begins with the first byte.
     let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable());
@@ -251,7 +268,7 @@ async fn serve(
     let metrics = Arc::clone(&worker.gateway.metrics);
     let service = service_fn(move |request| {
         let worker = Arc::clone(&worker);
-        async move { Ok::<_, Infallible>(worker.answer(request).await) }
+        async move { Ok::<_, Infallible>(worker.answer(request, peer).await) }
     });
     let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     metrics.connection_opened();
@@ -263,11 +280,19 @@ async fn serve(
 }
 
 impl Worker {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
+    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Reply> {
         if address::is_gateway(request.uri()) {
             self.gateway.handle(&self.upstreams, request).await
         } else {
+            let client = self.client(request.headers(), peer);
+            request.extensions_mut().insert(client);
             self.control.answer(request).await
         }
+    }
+
+    /// Whose request it is.
+    fn client(&self, headers: &HeaderMap, peer: IpAddr) -> ClientAddress {
+        let lines = |name| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+        ClientAddress(self.settings.trusted_proxies.caller(peer, lines(X_FORWARDED_FOR), lines(FORWARDED)))
     }
 }

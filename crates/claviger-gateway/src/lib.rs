@@ -25,7 +25,7 @@ mod upstream;
 
 pub use body::{BoxError, Reply};
 pub use courier::GatewayCourier;
-pub use front::{ControlPlane, Front, FrontError, Listeners};
+pub use front::{ControlPlane, Front, FrontError, FrontSettings, Listeners};
 pub use metrics::GatewayMetrics;
 pub use probe::GatewayProber;
 pub use relay::{Gateway, GatewaySettings};

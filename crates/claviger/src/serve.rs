@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use claviger_app::coordination::Coordination;
 use claviger_app::{App, StoreError};
-use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings, Listeners};
+use claviger_gateway::{ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners};
 use claviger_seal::TokenHash;
 use claviger_valkey::Valkey;
 use tokio::runtime::Handle;
@@ -139,7 +139,11 @@ impl Server {
         let router = claviger_api::router(Arc::clone(&app), Arc::new(metrics));
         let router = router.merge(claviger_portal::router(Arc::clone(&app)));
         let control: Arc<dyn ControlPlane> = Arc::new(Control::new(router, Handle::current(), tasks.clone()));
-        let front = Front::open(door.0, settings.server.shutdown_grace.0, &gateway, &control)?;
+        let front = FrontSettings {
+            grace: settings.server.shutdown_grace.0,
+            trusted_proxies: settings.server.trusted_proxies()?,
+        };
+        let front = Front::open(door.0, front, &gateway, &control)?;
         let stop = CancellationToken::new();
         tasks.spawn(write_uses(Arc::clone(&app), stop.clone()));
         tasks.spawn(watch(Arc::clone(&app), stop.clone()));

@@ -14,6 +14,7 @@ use claviger_app::Cache;
 use claviger_app::keyring::PlatformKey;
 use claviger_app::portal::PortalPlace;
 use claviger_core::net::Reach;
+use claviger_core::proxy::TrustedProxies;
 use claviger_core::{Catalogue, ProviderId};
 use claviger_seal::MasterKey;
 use serde::Deserialize;
@@ -54,7 +55,16 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     pub(crate) public_url: Option<String>,
     pub(crate) workers: Option<usize>,
+    trusted_proxies: Texts,
     pub(crate) shutdown_grace: Span,
+}
+
+impl Server {
+    /// Whose word on where a request comes from is believed.
+    pub(crate) fn trusted_proxies(&self) -> anyhow::Result<TrustedProxies> {
+        let blocks = self.trusted_proxies.0.iter().map(String::as_str);
+        TrustedProxies::new(blocks).context("setting server.trusted_proxies: each")
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,6 +186,7 @@ impl Settings {
         if self.server.workers.is_some_and(|workers| workers == 0 || workers > 1_024) {
             bail!("setting server.workers: must be 1 to 1024");
         }
+        self.server.trusted_proxies()?;
         self.webhooks.reach()?;
         self.portal()?;
         let catalogue = self.catalogue()?;

@@ -5,9 +5,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use claviger_app::ClientAddress;
 use claviger_core::catalogue::BaseUrl;
+use claviger_core::proxy::TrustedProxies;
 use claviger_core::{Catalogue, WorkspaceId};
-use claviger_gateway::{ControlPlane, Front, Gateway, GatewaySettings, Listeners, Reply};
+use claviger_gateway::{ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners, Reply};
 use claviger_mock_provider::MockProvider;
 use claviger_testkit::{Client, TestApp, put_key, random_secret};
 use hyper::body::Incoming;
@@ -23,11 +26,13 @@ pub(crate) struct Fixture {
     front: Front,
 }
 
+/// Has nothing but the callers' own addresses.
 struct NoControlPlane;
 
 impl ControlPlane for NoControlPlane {
-    fn answer(&self, _: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>> {
-        let mut response = Response::new(Reply::Full(None));
+    fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>> {
+        let ClientAddress(address) = *request.extensions().get().unwrap();
+        let mut response = Response::new(Reply::Full(Some(Bytes::from(address.to_string()))));
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         Box::pin(async move { response })
     }
@@ -42,6 +47,10 @@ pub(crate) fn patient() -> GatewaySettings {
         replay_budget: 64 * 1024 * 1024,
         retry_overloaded: 0,
     }
+}
+
+pub(crate) fn open_door() -> FrontSettings {
+    FrontSettings { grace: Duration::from_secs(5), trusted_proxies: TrustedProxies::default() }
 }
 
 /// The catalogue with every provider behind the mock.
@@ -61,6 +70,14 @@ impl Fixture {
     }
 
     pub(crate) async fn with(settings: GatewaySettings, adapt: impl FnOnce(&mut Catalogue)) -> Self {
+        Self::behind(open_door(), settings, adapt).await
+    }
+
+    pub(crate) async fn behind(
+        door: FrontSettings,
+        settings: GatewaySettings,
+        adapt: impl FnOnce(&mut Catalogue),
+    ) -> Self {
         let mock = MockProvider::start(([127, 0, 0, 1], 0).into()).await.unwrap();
         let mut catalogue = mounted(&mock);
         adapt(&mut catalogue);
@@ -70,7 +87,7 @@ impl Fixture {
         let gateway = Arc::new(Gateway::new(Arc::clone(&test.app), settings).unwrap());
         let control: Arc<dyn ControlPlane> = Arc::new(NoControlPlane);
         let listeners = Listeners::bind(([127, 0, 0, 1], 0).into(), 2).unwrap();
-        let front = Front::open(listeners, Duration::from_secs(5), &gateway, &control).unwrap();
+        let front = Front::open(listeners, door, &gateway, &control).unwrap();
         Self { test, mock, workspace, token, front }
     }
 

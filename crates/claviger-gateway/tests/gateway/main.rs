@@ -3,6 +3,7 @@
 mod bodies;
 mod connections;
 mod courier;
+mod door;
 mod faults;
 mod fixture;
 mod health;

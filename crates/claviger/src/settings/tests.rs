@@ -79,6 +79,7 @@ fn a_bad_setting_is_named_in_one_line() {
         ("CLAVIGER_LOG__LEVEL", "loud", "log.level"),
         ("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "http://a", "webhooks.allowed_hosts"),
         ("CLAVIGER_PORTAL__RETURN_HOSTS", "http://a", "portal.return_hosts"),
+        ("CLAVIGER_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, proxy", "server.trusted_proxies"),
         ("CLAVIGER_WEBHOOKS__ALLOWED_HOST", "a", "webhooks.allowed_host"),
     ];
     for (name, value, setting) in rows {
@@ -96,6 +97,14 @@ fn hosts_of_webhooks_are_listed_in_the_environment_with_commas() {
     for none in [&[][..], &[("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "")]] {
         assert_eq!(load(none).unwrap().webhooks.reach().unwrap(), Reach::default());
     }
+}
+
+#[test]
+fn no_proxy_is_trusted_unless_it_is_listed() {
+    assert_eq!(load(&[]).unwrap().server.trusted_proxies().unwrap(), TrustedProxies::default());
+    let settings = load(&[("CLAVIGER_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, fd00::1")]).unwrap();
+    let expected = TrustedProxies::new(["10.0.0.0/8", "fd00::1"]).unwrap();
+    assert_eq!(settings.server.trusted_proxies().unwrap(), expected);
 }
 
 #[test]
