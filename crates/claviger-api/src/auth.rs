@@ -5,9 +5,10 @@
 use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams};
+use claviger_app::ClientAddress;
 use claviger_app::access::{
     Access, AuthenticateError, Forbidden, ListKeys, ManageKeys, ManageOrganizations, ManagePortal, ManageTokens,
-    ManageWorkspaces, Permit, Principal, ReadCatalogue, ResolveKeys, Right,
+    ManageWorkspaces, Permit, Principal, ReadAudit, ReadCatalogue, ResolveKeys, Right,
 };
 use claviger_core::access::Grant;
 use claviger_core::{InvalidId, Owner, OwnerKind, Role};
@@ -84,6 +85,7 @@ impl<R: Asked> FromRequestParts<Shared> for Allowed<R> {
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
         let principal = authenticate(&api.app.access, &parts.headers).await?;
+        let principal = principal.calling_from(parts.extensions.get().map(|ClientAddress(address)| *address));
         let place = Place::of(parts).await;
         let actor = actor(&principal, &parts.headers);
         // A header that is wrong is told only to those who may do what they ask for.
@@ -158,6 +160,12 @@ impl Asked for ManageTokens {
 }
 
 impl Asked for ListKeys {
+    fn ask(principal: &Principal, place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
+        Ok(principal.permit_on(place.owner::<Self>(principal)?, actor)?)
+    }
+}
+
+impl Asked for ReadAudit {
     fn ask(principal: &Principal, place: &Place, actor: Option<&str>) -> Result<Permit<Self>, Denied> {
         Ok(principal.permit_on(place.owner::<Self>(principal)?, actor)?)
     }

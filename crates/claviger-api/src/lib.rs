@@ -3,6 +3,7 @@
 //! Every handler is the same three steps: extract (who asks comes first, the body last), call one use case, shape the
 //! answer. Use cases take a permit, and only the extractor in `auth` gets one from a request.
 
+mod audit;
 mod auth;
 mod docs;
 mod error;
@@ -91,6 +92,7 @@ fn described_routes() -> OpenApiRouter<Shared> {
         .routes(routes!(keys::outcome::report))
         .routes(routes!(keys::explain::explain))
         .routes(routes!(usage::show))
+        .routes(owners::at_all(routes!(audit::log)))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::delete))
         .routes(routes!(portal::create))
@@ -126,6 +128,7 @@ and `method_not_allowed`, for a method that a path does not take. Dates are RFC 
                                                     have none of their own for the provider."),
         (name = "Platform keys", description = "The operator's own provider keys, which serve workspaces for which \
                                                 there is no other, where the operator lends them."),
+        (name = "Audit", description = "Who changed what, when and from where."),
         (name = "Webhooks", description = "Where a workspace wants to be told of what happens to its keys."),
         (name = "Portal", description = "Links to the pages on which the people of a workspace look after its keys, and \
                                          who is on them."),

@@ -68,8 +68,10 @@ fn describe_operation(kind: OwnerKind, operation: &mut Operation) {
         }
         OwnerKind::Platform => ("Platform keys", "Platform", None, Some(&["root"][..])),
     };
-    operation.tags = Some(vec![tag.to_owned()]);
-    operation.operation_id = operation.operation_id.take().map(|id| id.replace("Key", &format!("{of}Key")));
+    // What has a tag of its own keeps it.
+    operation.tags.get_or_insert_with(|| vec![tag.to_owned()]);
+    let named = |id: String| ["Key", "AuditLog"].iter().fold(id, |id, what| id.replace(what, &format!("{of}{what}")));
+    operation.operation_id = operation.operation_id.take().map(named);
     error::document(&mut operation.responses.responses, |code| Some(code) == unknown);
     if let Some(roles) = roles {
         operation.security = Some(vec![SecurityRequirement::new("token", roles.iter().copied())]);

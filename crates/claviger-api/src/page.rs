@@ -4,7 +4,6 @@ use std::str::FromStr;
 
 use axum::extract::{FromRequestParts, Query};
 use claviger_app::{Page, StoreError};
-use claviger_core::InvalidId;
 use http::request::Parts;
 use utoipa::IntoParams;
 
@@ -74,7 +73,7 @@ pub(crate) struct Paged<Id> {
     limit: u32,
 }
 
-impl<Id: FromStr<Err = InvalidId>> FromRequestParts<Shared> for Paged<Id> {
+impl<Id: FromStr> FromRequestParts<Shared> for Paged<Id> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _api: &Shared) -> Result<Self, Problem> {

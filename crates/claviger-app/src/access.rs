@@ -5,9 +5,11 @@
 //! call them with.
 
 use std::marker::PhantomData;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use claviger_core::access::Grant;
+use claviger_core::audit::{self, Act, Via};
 use claviger_core::{Action, Clock, Owner, Role, Timestamp, TokenId, WorkspaceId};
 use claviger_seal::{MalformedToken, PresentedToken, TokenHash};
 use claviger_store::{PortalPass, Store, StoreError, TokenRecord};
@@ -35,8 +37,10 @@ pub enum AuthenticateError {
 #[derive(Clone, Debug)]
 pub struct Principal {
     token: Option<TokenId>,
-    /// Who acts in a session of the portal.
-    in_portal: Option<String>,
+    /// Who acts where no token tells.
+    known_as: Option<String>,
+    via: Via,
+    address: Option<IpAddr>,
     role: Role,
     workspace: Option<WorkspaceId>,
     reveal: bool,
@@ -44,10 +48,30 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// The operator: the holder of the root token, or of the database and the master key.
+    /// The operator at the shell: whoever has the database and the master key.
     #[must_use]
     pub fn operator() -> Self {
-        Self { token: None, in_portal: None, role: Role::Root, workspace: None, reveal: false, expires_at: None }
+        Self::root(Via::Shell)
+    }
+
+    /// The operator, by this way.
+    pub(crate) fn root(via: Via) -> Self {
+        Self {
+            token: None,
+            known_as: None,
+            via,
+            address: None,
+            role: Role::Root,
+            workspace: None,
+            reveal: false,
+            expires_at: None,
+        }
+    }
+
+    /// The same, who calls from this address.
+    #[must_use]
+    pub fn calling_from(self, address: Option<IpAddr>) -> Self {
+        Self { address, ..self }
     }
 
     /// The role.
@@ -59,7 +83,9 @@ impl Principal {
     fn of(record: &TokenRecord) -> Self {
         Self {
             token: Some(record.id.clone()),
-            in_portal: None,
+            known_as: None,
+            via: Via::Api,
+            address: None,
             role: record.role.into(),
             workspace: record.workspace.clone(),
             reveal: record.reveal,
@@ -72,7 +98,9 @@ impl Principal {
         let actor = session.grant.actor.clone().unwrap_or_else(|| format!("portal:{}", session.id));
         Self {
             token: None,
-            in_portal: Some(actor),
+            known_as: Some(actor),
+            via: Via::Portal,
+            address: None,
             role: session.grant.role.into(),
             workspace: Some(session.grant.workspace.clone()),
             reveal: false,
@@ -92,12 +120,19 @@ impl Principal {
         }
     }
 
+    /// What the audit trail is told of who acts now. Who has no name is the operator.
+    pub(crate) fn act(&self, named: Option<&str>, at: Timestamp) -> Act {
+        let unnamed = if self.via == Via::Shell { audit::SHELL } else { audit::ROOT };
+        let actor = self.actor(named).unwrap_or_else(|| unnamed.to_owned());
+        Act { actor, token: self.token.clone(), via: self.via, address: self.address, at }
+    }
+
     /// How the acting user is named: by root and service in the caller's own words, in the portal as its link says,
     /// otherwise by the token.
     fn actor(&self, named: Option<&str>) -> Option<String> {
         let named = named.filter(|_| self.may_name_actors()).map(str::to_owned);
         let known = || self.token.as_ref().map(|id| format!("token:{id}"));
-        named.or_else(|| self.in_portal.clone()).or_else(known)
+        named.or_else(|| self.known_as.clone()).or_else(known)
     }
 }
 
@@ -136,6 +171,7 @@ macro_rules! right {
 
 right!(/** To see the catalogue. */ ReadCatalogue, ReadCatalogue, ());
 right!(/** To see an owner's keys, masked. */ ListKeys, ListKeys, Owner);
+right!(/** To read an owner's audit trail. */ ReadAudit, ReadAudit, Owner);
 right!(/** To add, change and delete an owner's keys. */ ManageKeys, ManageKeys, Owner);
 right!(/** To make, change, see and delete workspaces. */ ManageWorkspaces, ManageWorkspaces, ());
 right!(/** To make, change, see and delete organizations. */ ManageOrganizations, ManageOrganizations, ());
@@ -160,6 +196,7 @@ pub enum TokenReach {
 pub struct Permit<R: Right> {
     on: R::On,
     actor: Option<String>,
+    act: Act,
     names_actors: bool,
     reveal: bool,
     right: PhantomData<R>,
@@ -178,6 +215,11 @@ impl<R: Right> Permit<R> {
         self.actor.as_deref()
     }
 
+    /// What the audit trail is told of who acts now.
+    pub(crate) fn act(&self, at: Timestamp) -> Act {
+        Act { at, ..self.act.clone() }
+    }
+
     /// Whether who acts may pass the right to see plain text on.
     pub(crate) fn may_grant_reveal(&self) -> bool {
         self.reveal
@@ -192,6 +234,8 @@ impl<R: Right> Permit<R> {
         Self {
             on,
             actor: principal.actor(actor),
+            // The time is each deed's own.
+            act: principal.act(actor, Timestamp::from_millis(0)),
             names_actors: principal.may_name_actors(),
             reveal: principal.reveal || principal.role == Role::Root,
             right: PhantomData,
@@ -302,7 +346,7 @@ impl Access {
             Ok(presented) => presented,
             // A root token given from outside may have any form.
             Err(MalformedToken::Foreign | MalformedToken::Damaged) if self.is_root(text) => {
-                return Ok(Principal::operator());
+                return Ok(Principal::root(Via::Api));
             }
             Err(MalformedToken::Foreign | MalformedToken::Damaged) => return Err(AuthenticateError::Malformed),
         };
@@ -312,7 +356,7 @@ impl Access {
             return self.prove(&presented, Option::as_ref(&kept));
         }
         if self.is_root(text) {
-            return Ok(Principal::operator());
+            return Ok(Principal::root(Via::Api));
         }
         // Boxed, so that the state of a request that finds its token in memory stays small.
         Box::pin(self.authenticate_from_store(presented)).await

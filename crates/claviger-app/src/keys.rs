@@ -228,14 +228,14 @@ impl Keys {
     pub async fn add(&self, permit: &Permit<ManageKeys>, put: PutKey) -> Result<PutDone, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
         let tested = OnceCell::new();
-        let key = settle(&pool.owner, || self.try_add(&pool, permit.actor(), &put, &tested)).await?;
+        let key = settle(&pool.owner, || self.try_add(&pool, permit, &put, &tested)).await?;
         Ok(PutDone { key, tested: tested.into_inner() })
     }
 
     async fn try_add(
         &self,
         pool: &PoolId,
-        actor: Option<&str>,
+        permit: &Permit<ManageKeys>,
         put: &PutKey,
         tested: &OnceCell<Tested>,
     ) -> Result<KeyRecord, AddFailure> {
@@ -272,12 +272,12 @@ impl Keys {
             fingerprint: *data_key.fingerprint(&put.provider, &put.secret).as_bytes(),
             masked: put.secret.mask(),
             name: put.name.clone().flatten(),
-            created_by: actor.map(str::to_owned),
+            created_by: permit.actor().map(str::to_owned),
             at: now,
             data_key: data_key_use,
             id,
         };
-        let added = self.store.add_key(pool, &key).await.map_err(AddFailure::from)?;
+        let added = self.store.add_key(pool, &key, &permit.act(now)).await.map_err(AddFailure::from)?;
         self.feed.changed(&Change::Pool(pool.clone()));
         Ok(added)
     }
@@ -303,15 +303,15 @@ impl Keys {
     pub async fn replace(&self, permit: &Permit<ManageKeys>, id: &KeyId, put: PutKey) -> Result<PutDone, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
         let tested = OnceCell::new();
-        let key = settle(&pool.owner, || self.try_replace(&pool, id, &put, &tested)).await?;
+        let key = settle(&pool.owner, || self.try_replace(&pool, permit, (id, &put), &tested)).await?;
         Ok(PutDone { key, tested: tested.into_inner() })
     }
 
     async fn try_replace(
         &self,
         pool: &PoolId,
-        id: &KeyId,
-        put: &PutKey,
+        permit: &Permit<ManageKeys>,
+        (id, put): (&KeyId, &PutKey),
         tested: &OnceCell<Tested>,
     ) -> Result<KeyRecord, AddFailure> {
         let record = self.store.pool(pool).await.map_err(PutKeyError::Store)?;
@@ -343,7 +343,8 @@ impl Keys {
             at: self.clock.now(),
             data_key: sealed_data_key,
         };
-        let replaced = self.store.replace_key(pool, id, &replacement).await.map_err(AddFailure::from)?;
+        let act = permit.act(replacement.at);
+        let replaced = self.store.replace_key(pool, id, &replacement, &act).await.map_err(AddFailure::from)?;
         self.feed.changed(&Change::Pool(pool.clone()));
         self.keyring.replaced(pool, id, position);
         Ok(replaced)
@@ -371,7 +372,7 @@ impl Keys {
     ) -> Result<(KeyRecord, Standing), ChangeKeyError> {
         let owner = permit.on();
         let change = KeyChange { name, enabled, at: self.clock.now() };
-        match self.store.change_key(owner, id, &change).await {
+        match self.store.change_key(owner, id, &change, &permit.act(change.at)).await {
             Ok(mut key) => {
                 self.feed.changed(&Change::Pool(PoolId { owner: owner.clone(), provider: key.provider.clone() }));
                 let standing = self.complete(owner, &mut key, self.clock.now());
@@ -390,14 +391,14 @@ impl Keys {
         id: &KeyId,
     ) -> Result<(), ChangeKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: provider.clone() };
-        let deleted = self.store.delete_key(&pool, id).await?;
+        let deleted = self.store.delete_key(&pool, id, &permit.act(self.clock.now())).await?;
         self.after_delete(pool, Some(id), deleted).await
     }
 
     /// Deletes every key of a provider.
     pub async fn delete_all(&self, permit: &Permit<ManageKeys>, provider: &ProviderId) -> Result<(), ChangeKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: provider.clone() };
-        let deleted = self.store.delete_keys(&pool).await? > 0;
+        let deleted = self.store.delete_keys(&pool, &permit.act(self.clock.now())).await? > 0;
         self.after_delete(pool, None, deleted).await
     }
 

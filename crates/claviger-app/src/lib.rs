@@ -1,6 +1,7 @@
 //! Claviger's use cases: the only place where the store and the seals meet.
 
 pub mod access;
+pub mod audit;
 mod client;
 pub mod coordination;
 pub mod copy;
@@ -26,14 +27,15 @@ use claviger_seal::{MasterKey, NewToken, TokenHash};
 use claviger_store::ChangeSink;
 
 pub use claviger_store::{
-    Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PortalGrant, PortalPass, PutWorkspaceError, Store,
-    StoreError, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace,
+    AuditFilter, Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PortalGrant, PortalPass,
+    PutWorkspaceError, Store, StoreError, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace,
 };
 pub use client::ClientAddress;
 pub use live::Capacity;
 pub use start::{StartError, prove};
 
 use access::Access;
+use audit::Audit;
 use feed::Feed;
 use keyring::{Keyring, PlatformKey, PlatformKeys, Prober, Rotation};
 use keys::Keys;
@@ -108,6 +110,8 @@ pub struct App {
     pub workspaces: Workspaces,
     /// Organizations.
     pub organizations: Organizations,
+    /// Audit trails.
+    pub audit: Audit,
     /// How keys were used.
     pub usage: Usage,
     /// Webhooks.
@@ -157,6 +161,7 @@ impl App {
             place: portal,
         };
         let usage = Usage { store: Arc::clone(&store), clock: Arc::clone(&clock) };
+        let audit = Audit { store: Arc::clone(&store) };
         let organizations = Organizations { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
         Ok(Self {
             access,
@@ -165,6 +170,7 @@ impl App {
             tokens,
             workspaces,
             organizations,
+            audit,
             usage,
             webhooks,
             portal,

@@ -40,7 +40,7 @@ impl Organizations {
     /// Makes an organization, or changes what is named of it.
     pub async fn put(
         &self,
-        _permit: &Permit<ManageOrganizations>,
+        permit: &Permit<ManageOrganizations>,
         id: OrganizationId,
         put: PutOrganization,
     ) -> Result<Organization, StoreError> {
@@ -53,7 +53,7 @@ impl Organizations {
             return Ok(same);
         }
         let change = OrganizationChange { id, name, keys_enabled, at: self.clock.now() };
-        let organization = self.store.put_organization(&change).await?;
+        let organization = self.store.put_organization(&change, &permit.act(change.at)).await?;
         self.feed.changed(&Change::Organization(organization.id.clone()));
         Ok(organization)
     }
@@ -79,10 +79,10 @@ impl Organizations {
     /// Deletes an organization with its keys, and destroys its data key. Its workspaces stay, and belong to none.
     pub async fn delete(
         &self,
-        _permit: &Permit<ManageOrganizations>,
+        permit: &Permit<ManageOrganizations>,
         id: &OrganizationId,
     ) -> Result<(), OrganizationError> {
-        if !self.store.delete_organization(id).await? {
+        if !self.store.delete_organization(id, &permit.act(self.clock.now())).await? {
             return Err(OrganizationError::NoOrganization);
         }
         self.feed.changed(&Change::Organization(id.clone()));

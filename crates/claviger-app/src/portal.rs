@@ -233,7 +233,7 @@ impl Portal {
             return_url: create.return_url,
         };
         let link = self.pass(grant, create.expires_in)?;
-        match self.store.add_portal_link(&link.pass).await {
+        match self.store.add_portal_link(&link.pass, &permit.act(link.pass.created_at)).await {
             Ok(()) => Ok(link),
             Err(AddPortalLinkError::NoWorkspace) => Err(CreatePortalLinkError::NoWorkspace),
             Err(AddPortalLinkError::Store(error)) => Err(error.into()),
@@ -279,7 +279,8 @@ impl Portal {
     pub async fn open(&self, workspace: &str, text: &str) -> Result<NewPass, OpenPortalError> {
         let link = self.look(workspace, text).await?;
         let session = self.pass(link.grant.clone(), SESSION_LIFE)?;
-        if self.store.open_portal_link(&link, &session.pass).await? {
+        let act = Principal::in_portal(&session.pass).act(None, session.pass.created_at);
+        if self.store.open_portal_link(&link, &session.pass, &act).await? {
             Ok(session)
         } else {
             Err(OpenPortalError::Unknown)
@@ -301,7 +302,9 @@ impl Portal {
 
     /// Ends a session of somebody who leaves.
     pub async fn leave(&self, session: &PortalSession) -> Result<(), StoreError> {
-        self.store.end_portal_session(&session.pass.grant.workspace, &session.pass.id).await.map(drop)
+        let PortalPass { id, grant, .. } = &session.pass;
+        let act = session.principal.act(None, self.clock.now());
+        self.store.end_portal_session(&grant.workspace, id, &act).await.map(drop)
     }
 
     /// A workspace's sessions that last, by id.
@@ -325,7 +328,7 @@ impl Portal {
         let Owner::Workspace(workspace) = permit.on() else {
             return Err(ManagePortalError::NoWorkspace);
         };
-        if self.store.end_portal_session(workspace, id).await? {
+        if self.store.end_portal_session(workspace, id, &permit.act(self.clock.now())).await? {
             return Ok(());
         }
         match self.store.workspace(workspace).await? {

@@ -126,7 +126,7 @@ impl Tokens {
             expires_at: create.expires_at,
             created_at: now,
         };
-        match self.store.insert_token(&record).await {
+        match self.store.insert_token(&record, &permit.act(now)).await {
             Ok(()) => {
                 self.feed.changed(&Change::Token(record.id.clone()));
                 Ok((token, record))
@@ -162,7 +162,7 @@ impl Tokens {
             }
             TokenReach::All { .. } | TokenReach::Workspace(_) => {}
         }
-        if !self.store.delete_token(id).await? {
+        if !self.store.delete_token(id, &permit.act(self.clock.now())).await? {
             return Err(DeleteTokenError::NoToken);
         }
         self.feed.changed(&Change::Token(id.clone()));

@@ -165,7 +165,7 @@ impl Webhooks {
             None => Reach::default().permits(&url)?,
         }
         for _ in 0..TRIES {
-            if let Some(created) = self.try_create(workspace, permit.actor(), &url, &create.events).await? {
+            if let Some(created) = self.try_create(workspace, permit, &url, &create.events).await? {
                 return Ok(created);
             }
         }
@@ -176,7 +176,7 @@ impl Webhooks {
     async fn try_create(
         &self,
         workspace: &WorkspaceId,
-        actor: Option<&str>,
+        permit: &Permit<ManageKeys>,
         url: &WebhookUrl,
         events: &BTreeSet<EventKind>,
     ) -> Result<Option<(WebhookSecret, Webhook)>, CreateWebhookError> {
@@ -194,8 +194,9 @@ impl Webhooks {
             let (made, sealed) = self.master.new_data_key(&owner, 1)?;
             (made, DataKeyUse::New(sealed))
         };
-        let (secret, webhook) = self.seal(&data_key, workspace, actor, url, events)?;
-        match self.store.add_webhook(&webhook, &data_key_use).await {
+        let (secret, webhook) = self.seal(&data_key, workspace, permit.actor(), url, events)?;
+        let act = permit.act(webhook.created_at);
+        match self.store.add_webhook(&webhook, &data_key_use, &act).await {
             Ok(()) => Ok(Some((secret, webhook))),
             Err(AddWebhookError::TooMany) => Err(CreateWebhookError::LimitReached),
             Err(AddWebhookError::NoWorkspace) => Err(CreateWebhookError::NoWorkspace),
@@ -246,7 +247,7 @@ impl Webhooks {
         let Owner::Workspace(workspace) = permit.on() else {
             return Err(WebhookError::NoWorkspace);
         };
-        if self.store.delete_webhook(workspace, id).await? {
+        if self.store.delete_webhook(workspace, id, &permit.act(self.clock.now())).await? {
             return Ok(());
         }
         match self.store.workspace(workspace).await? {

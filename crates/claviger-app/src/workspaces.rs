@@ -40,7 +40,7 @@ impl Workspaces {
     /// Makes a workspace, or changes what is named of it.
     pub async fn put(
         &self,
-        _permit: &Permit<ManageWorkspaces>,
+        permit: &Permit<ManageWorkspaces>,
         id: WorkspaceId,
         put: PutWorkspace,
     ) -> Result<Workspace, PutWorkspaceError> {
@@ -54,7 +54,7 @@ impl Workspaces {
             return Ok(same);
         }
         let change = WorkspaceChange { id, name, organization, at: self.clock.now() };
-        let workspace = self.store.put_workspace(&change).await?;
+        let workspace = self.store.put_workspace(&change, &permit.act(change.at)).await?;
         self.feed.changed(&Change::Workspace(workspace.id.clone()));
         Ok(workspace)
     }
@@ -74,8 +74,8 @@ impl Workspaces {
     }
 
     /// Deletes a workspace with its keys and tokens, and destroys its data key.
-    pub async fn delete(&self, _permit: &Permit<ManageWorkspaces>, id: &WorkspaceId) -> Result<(), WorkspaceError> {
-        if !self.store.delete_workspace(id).await? {
+    pub async fn delete(&self, permit: &Permit<ManageWorkspaces>, id: &WorkspaceId) -> Result<(), WorkspaceError> {
+        if !self.store.delete_workspace(id, &permit.act(self.clock.now())).await? {
             return Err(WorkspaceError::NoWorkspace);
         }
         self.feed.changed(&Change::Workspace(id.clone()));

@@ -7,6 +7,7 @@ use claviger_app::copy::{CopyError, Existing, copy};
 use claviger_app::{Page, Store, UseCounts};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp, WorkspaceId};
+use claviger_store::contract::somebody;
 use claviger_store::{KeyChange, KeyUse, OwnerCopy, WorkspaceChange};
 use claviger_testkit::TestApp;
 
@@ -98,7 +99,7 @@ async fn a_key_that_was_changed_in_the_target_stays_unless_it_may_be_overwritten
     let (workspace, key) = &copying.keys[1];
     let owner = Owner::Workspace(workspace.clone());
     let off = KeyChange { name: None, enabled: Some(false), at: at(0) };
-    copying.to.change_key(&owner, key, &off).await.unwrap();
+    copying.to.change_key(&owner, key, &off, &somebody()).await.unwrap();
     let refusal = copying.refused().await;
     assert!(matches!(&refusal, CopyError::Changed(changed) if *changed == owner), "{refusal}");
     assert_eq!(copying.copy(Existing::Overwrite).await.unwrap(), 3);
@@ -111,14 +112,14 @@ async fn what_was_deleted_from_the_target_does_not_come_back_unasked() {
     copying.copy(Existing::Keep).await.unwrap();
     // The one before others, and the last one, after which nothing shows that it was there.
     for (workspace, _) in &copying.keys {
-        copying.to.delete_workspace(workspace).await.unwrap();
+        copying.to.delete_workspace(workspace, &somebody()).await.unwrap();
         let refusal = copying.refused().await;
         let first = Owner::Workspace(copying.keys[0].0.clone());
         assert!(matches!(&refusal, CopyError::Gone(gone) if *gone == first), "{refusal}");
     }
     copying.copy(Existing::Overwrite).await.unwrap();
     assert!(copying.target_is_the_source().await);
-    copying.to.delete_workspace(&copying.keys[1].0).await.unwrap();
+    copying.to.delete_workspace(&copying.keys[1].0, &somebody()).await.unwrap();
     let refusal = copying.refused().await;
     assert!(matches!(&refusal, CopyError::Gone(_)), "{refusal}");
 }
@@ -129,7 +130,7 @@ async fn a_workspace_that_was_made_in_the_target_stops_the_copy() {
     copying.copy(Existing::Keep).await.unwrap();
     for id in ["z", "aa", "0"] {
         let made = WorkspaceChange { id: id.parse().unwrap(), name: None, organization: None, at: at(0) };
-        copying.to.put_workspace(&made).await.unwrap();
+        copying.to.put_workspace(&made, &somebody()).await.unwrap();
         let refusal = copying.refused().await;
         assert!(matches!(&refusal, CopyError::Added(added) if added.id() == id), "{refusal}");
     }
@@ -152,7 +153,7 @@ async fn a_copy_that_was_broken_off_has_whole_pages_and_goes_on() {
     // The whole second page is gone, and what came after it is there.
     let second = owners(&*copying.to, first.last().map(|last| last.owner.clone()), PAGE).await;
     for gone in second {
-        copying.to.delete_workspace(&gone.owner.id().parse().unwrap()).await.unwrap();
+        copying.to.delete_workspace(&gone.owner.id().parse().unwrap(), &somebody()).await.unwrap();
     }
     let refusal = copying.copy(Existing::Keep).await.unwrap_err();
     assert!(matches!(refusal, CopyError::Gone(_)), "{refusal}");

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use claviger_app::keyring::LeaseError;
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, ProviderId, WorkspaceId};
-use claviger_testkit::{TestApp, answered, put_key, random_secret};
+use claviger_testkit::{TestApp, answered, put_key, random_secret, somebody};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -40,7 +40,7 @@ async fn damage(test: &TestApp, workspace: &WorkspaceId, key: &KeyId) {
         at: claviger_core::Timestamp::from_millis(0),
         data_key: record.data_key.unwrap(),
     };
-    test.store.replace_key(&pool, key, &replacement).await.unwrap();
+    test.store.replace_key(&pool, key, &replacement, &somebody()).await.unwrap();
     // The change went past the use cases, as another process's would; the feed would tell of it.
     let permit = test.manage_keys(workspace);
     test.app.keys.change(&permit, key, None, Some(true)).await.unwrap();

@@ -14,6 +14,7 @@ use claviger_core::webhook::{EventKind, WebhookUrl};
 use claviger_core::{Clock, EventId, Owner, WorkspaceId};
 use claviger_seal::WebhookSecret;
 use claviger_store::NewEvent;
+use claviger_store::contract::somebody;
 use claviger_testkit::{TestApp, TestSettings};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -276,8 +277,8 @@ async fn a_secret_moved_to_another_webhook_signs_nothing() {
     moved.sealed.clone_from(&one.sealed);
     let owner = Owner::Workspace(world.acme.clone());
     let data_key = world.test.store.data_key(&owner).await.unwrap().unwrap();
-    world.test.store.delete_webhook(&world.acme, &other.id).await.unwrap();
-    world.test.store.add_webhook(&moved, &claviger_store::DataKeyUse::Stored(data_key)).await.unwrap();
+    world.test.store.delete_webhook(&world.acme, &other.id, &somebody()).await.unwrap();
+    world.test.store.add_webhook(&moved, &claviger_store::DataKeyUse::Stored(data_key), &somebody()).await.unwrap();
     world.event("key.rejected").await;
     let sent = world.deliver().await;
     assert_eq!(sent.len(), 1);

@@ -51,7 +51,7 @@ impl Role {
         use Grant::{Everywhere, Nowhere, OwnWorkspace};
         match action {
             Action::ReadCatalogue => Everywhere,
-            Action::ListKeys => match self {
+            Action::ListKeys | Action::ReadAudit => match self {
                 Self::Root | Self::Service => Everywhere,
                 Self::Admin | Self::Member => OwnWorkspace,
                 Self::Runtime => Nowhere,
@@ -130,6 +130,8 @@ pub enum Action {
     ReadCatalogue,
     /// See a workspace's keys, masked.
     ListKeys,
+    /// Read a workspace's audit trail.
+    ReadAudit,
     /// Add, change and delete a workspace's keys.
     ManageKeys,
     /// Make, see and delete a workspace's tokens.
@@ -174,6 +176,7 @@ mod tests {
         let rows = [
             (Action::ReadCatalogue, [E, E, E, E, E]),
             (Action::ListKeys, [E, E, O, O, N]),
+            (Action::ReadAudit, [E, E, O, O, N]),
             (Action::ManageKeys, [E, E, O, N, N]),
             (Action::ManageTokens, [E, E, O, N, N]),
             (Action::ManagePortal, [E, E, O, N, N]),

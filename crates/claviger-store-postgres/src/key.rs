@@ -1,16 +1,18 @@
 //! Table `provider_key`.
 
+use claviger_core::audit::Act;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::POOL_CAPACITY;
 use claviger_core::{KeyId, KeyName, KeyStatus, Owner};
 use claviger_store::{
-    AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, NewKey, ReplaceKeyError, StoreError,
+    AddKeyError, ChangeKeyError, DataKeyUse, Deed, KeyChange, KeyRecord, KeyReplacement, NewKey, ReplaceKeyError,
+    StoreError,
 };
 use sqlx::PgConnection;
 
 use crate::error::{malformed, meaning, one_row_or_none};
 use crate::health::{AilmentRow, CountsRow};
-use crate::{change as feed, data_key, owner, pool, read};
+use crate::{audit, change as feed, data_key, owner, pool, read};
 
 /// The columns of a [`KeyRow`].
 macro_rules! key_columns {
@@ -113,9 +115,29 @@ pub(crate) async fn all(db: &mut PgConnection, owner: &Owner) -> Result<Vec<KeyR
     rows.into_iter().map(KeyRecord::try_from).collect()
 }
 
+async fn one(db: &mut PgConnection, owner: &Owner, key: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
+    let row: Option<KeyRow> = sqlx::query_as(concat!(
+        "SELECT ",
+        key_columns!(),
+        " FROM provider_key WHERE owner_kind = $1 AND owner_id = $2 AND key_id = $3",
+    ))
+    .bind(owner.kind().as_str())
+    .bind(owner.id())
+    .bind(key.as_str())
+    .fetch_optional(db)
+    .await
+    .map_err(meaning)?;
+    row.map(KeyRecord::try_from).transpose()
+}
+
 /// The owner's lock makes this the only change of the owner's, so what was checked stays true until the commit; the
 /// schema's constraints stand behind every check.
-pub(crate) async fn add(db: &mut PgConnection, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError> {
+pub(crate) async fn add(
+    db: &mut PgConnection,
+    pool: &PoolId,
+    key: &NewKey,
+    act: &Act,
+) -> Result<KeyRecord, AddKeyError> {
     if !owner::lock(db, &pool.owner).await? {
         return Err(AddKeyError::NoOwner);
     }
@@ -130,6 +152,7 @@ pub(crate) async fn add(db: &mut PgConnection, pool: &PoolId, key: &NewKey) -> R
     let position = pool::take_position(db, pool).await?;
     let added = insert(db, pool, key, slot, position).await?;
     feed::pool(db, pool).await?;
+    audit::enter(db, &pool.owner, act, Deed::key_added(&added)).await?;
     Ok(added)
 }
 
@@ -170,6 +193,7 @@ pub(crate) async fn replace(
     pool: &PoolId,
     key: &KeyId,
     replacement: &KeyReplacement,
+    act: &Act,
 ) -> Result<KeyRecord, ReplaceKeyError> {
     if !owner::lock(db, &pool.owner).await? {
         return Err(ReplaceKeyError::NoKey);
@@ -187,6 +211,7 @@ pub(crate) async fn replace(
     if let Some(twin) = twin(&others, replacement.fingerprint)? {
         return Err(ReplaceKeyError::Duplicate(twin));
     }
+    let before = one(db, &pool.owner, key).await?.ok_or(ReplaceKeyError::NoKey)?;
     let row: KeyRow = sqlx::query_as(concat!(
         "UPDATE provider_key
          SET name = CASE WHEN $5 THEN $6 ELSE name END,
@@ -211,7 +236,9 @@ pub(crate) async fn replace(
     .await
     .map_err(meaning)?;
     pool::changed(db, pool).await?;
-    Ok(row.try_into()?)
+    let replaced = row.try_into()?;
+    audit::enter(db, &pool.owner, act, Deed::key_replaced(&before, &replaced)).await?;
+    Ok(replaced)
 }
 
 /// The name that a change names, if any.
@@ -224,10 +251,12 @@ pub(crate) async fn change(
     owner: &Owner,
     key: &KeyId,
     change: &KeyChange,
+    act: &Act,
 ) -> Result<KeyRecord, ChangeKeyError> {
     if !owner::lock(db, owner).await? {
         return Err(ChangeKeyError::NoKey);
     }
+    let before = one(db, owner, key).await?.ok_or(ChangeKeyError::NoKey)?;
     let row: Option<KeyRow> = sqlx::query_as(concat!(
         "UPDATE provider_key
          SET name = CASE WHEN $4 THEN $5 ELSE name END, enabled = coalesce($6, enabled), updated_at = $7
@@ -247,13 +276,19 @@ pub(crate) async fn change(
     .map_err(meaning)?;
     let changed: KeyRecord = row.ok_or(ChangeKeyError::NoKey)?.try_into()?;
     pool::changed(db, &PoolId { owner: owner.clone(), provider: changed.provider.clone() }).await?;
+    if let Some(deed) = Deed::key_changed(&before, &changed) {
+        audit::enter(db, owner, act, deed).await?;
+    }
     Ok(changed)
 }
 
-pub(crate) async fn delete(db: &mut PgConnection, pool: &PoolId, key: &KeyId) -> Result<bool, StoreError> {
+pub(crate) async fn delete(db: &mut PgConnection, pool: &PoolId, key: &KeyId, act: &Act) -> Result<bool, StoreError> {
     if !owner::lock(db, &pool.owner).await? {
         return Ok(false);
     }
+    let Some(before) = one(db, &pool.owner, key).await? else {
+        return Ok(false);
+    };
     let result = sqlx::query(
         "DELETE FROM provider_key WHERE owner_kind = $1 AND owner_id = $2 AND provider_id = $3 AND key_id = $4",
     )
@@ -267,14 +302,16 @@ pub(crate) async fn delete(db: &mut PgConnection, pool: &PoolId, key: &KeyId) ->
     let deleted = one_row_or_none(&result, "deleting a key")?;
     if deleted {
         pool::changed(db, pool).await?;
+        audit::enter(db, &pool.owner, act, Deed::key_deleted(&before)).await?;
     }
     Ok(deleted)
 }
 
-pub(crate) async fn delete_all(db: &mut PgConnection, pool: &PoolId) -> Result<u64, StoreError> {
+pub(crate) async fn delete_all(db: &mut PgConnection, pool: &PoolId, act: &Act) -> Result<u64, StoreError> {
     if !owner::lock(db, &pool.owner).await? {
         return Ok(0);
     }
+    let before = all(&mut *db, &pool.owner).await?;
     let result = sqlx::query("DELETE FROM provider_key WHERE owner_kind = $1 AND owner_id = $2 AND provider_id = $3")
         .bind(pool.owner.kind().as_str())
         .bind(pool.owner.id())
@@ -284,6 +321,9 @@ pub(crate) async fn delete_all(db: &mut PgConnection, pool: &PoolId) -> Result<u
         .map_err(meaning)?;
     if result.rows_affected() > 0 {
         pool::changed(db, pool).await?;
+    }
+    for key in before.iter().filter(|key| key.provider == pool.provider) {
+        audit::enter(db, &pool.owner, act, Deed::key_deleted(key)).await?;
     }
     Ok(result.rows_affected())
 }

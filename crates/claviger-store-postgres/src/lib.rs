@@ -17,6 +17,7 @@
 //! deadline, and a commit whose answer was lost is not tried again: see `connections.rs`.
 
 mod address;
+mod audit;
 mod change;
 mod connect;
 mod connections;
@@ -46,14 +47,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use claviger_core::audit::{Act, AuditEntry, AuditHead};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 use claviger_store::{
-    AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, ChangeKeyError, ChangeSink, CopyError, Counts,
-    DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewEvent,
-    NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, PortalPass, ProbeClaim,
-    PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, UsageBucket, Webhook, Workspace,
-    WorkspaceChange,
+    AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, AuditFilter, ChangeKeyError, ChangeSink,
+    CopyError, Counts, DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement,
+    KeyUse, NewEvent, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord,
+    PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, UsageBucket, Webhook,
+    Workspace, WorkspaceChange,
 };
 use sqlx::postgres::PgConnectOptions;
 
@@ -121,8 +123,8 @@ impl Store for PostgresStore {
         self.connections.ask(WRITE, |db| asked(installation::put_root_token_hash_if_absent(db, hash))).await
     }
 
-    async fn put_organization(&self, change: &OrganizationChange) -> Result<Organization, StoreError> {
-        self.connections.ask(WRITE, |db| asked(organization::put(db, change))).await
+    async fn put_organization(&self, change: &OrganizationChange, act: &Act) -> Result<Organization, StoreError> {
+        self.connections.ask(WRITE, |db| asked(organization::put(db, change, act))).await
     }
 
     async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
@@ -133,13 +135,13 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(organization::page(db, page))).await
     }
 
-    async fn delete_organization(&self, id: &OrganizationId) -> Result<bool, StoreError> {
+    async fn delete_organization(&self, id: &OrganizationId, act: &Act) -> Result<bool, StoreError> {
         // It takes all of its workspaces out of it, which may be very many.
-        self.connections.ask(COPY_IN, |db| asked(organization::delete(db, id))).await
+        self.connections.ask(COPY_IN, |db| asked(organization::delete(db, id, act))).await
     }
 
-    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {
-        self.connections.ask(WRITE, |db| asked(workspace::put(db, change))).await
+    async fn put_workspace(&self, change: &WorkspaceChange, act: &Act) -> Result<Workspace, PutWorkspaceError> {
+        self.connections.ask(WRITE, |db| asked(workspace::put(db, change, act))).await
     }
 
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
@@ -150,12 +152,12 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(workspace::page(db, page))).await
     }
 
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(workspace::delete(db, id))).await
+    async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(workspace::delete(db, id, act))).await
     }
 
-    async fn insert_token(&self, token: &TokenRecord) -> Result<(), InsertTokenError> {
-        self.connections.ask(WRITE, |db| asked(token::insert(db, token))).await
+    async fn insert_token(&self, token: &TokenRecord, act: &Act) -> Result<(), InsertTokenError> {
+        self.connections.ask(WRITE, |db| asked(token::insert(db, token, act))).await
     }
 
     async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError> {
@@ -174,8 +176,8 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(token::page(db, workspace, page))).await
     }
 
-    async fn delete_token(&self, id: &TokenId) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(token::delete(db, id))).await
+    async fn delete_token(&self, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(token::delete(db, id, act))).await
     }
 
     async fn keys(&self, owner: &Owner) -> Result<Vec<KeyRecord>, StoreError> {
@@ -186,8 +188,8 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(pool::read(db, pool))).await
     }
 
-    async fn add_key(&self, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError> {
-        self.connections.ask(WRITE, |db| asked(key::add(db, pool, key))).await
+    async fn add_key(&self, pool: &PoolId, key: &NewKey, act: &Act) -> Result<KeyRecord, AddKeyError> {
+        self.connections.ask(WRITE, |db| asked(key::add(db, pool, key, act))).await
     }
 
     async fn replace_key(
@@ -195,20 +197,27 @@ impl Store for PostgresStore {
         pool: &PoolId,
         key: &KeyId,
         replacement: &KeyReplacement,
+        act: &Act,
     ) -> Result<KeyRecord, ReplaceKeyError> {
-        self.connections.ask(WRITE, |db| asked(key::replace(db, pool, key, replacement))).await
+        self.connections.ask(WRITE, |db| asked(key::replace(db, pool, key, replacement, act))).await
     }
 
-    async fn change_key(&self, owner: &Owner, key: &KeyId, change: &KeyChange) -> Result<KeyRecord, ChangeKeyError> {
-        self.connections.ask(WRITE, |db| asked(key::change(db, owner, key, change))).await
+    async fn change_key(
+        &self,
+        owner: &Owner,
+        key: &KeyId,
+        change: &KeyChange,
+        act: &Act,
+    ) -> Result<KeyRecord, ChangeKeyError> {
+        self.connections.ask(WRITE, |db| asked(key::change(db, owner, key, change, act))).await
     }
 
-    async fn delete_key(&self, pool: &PoolId, key: &KeyId) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(key::delete(db, pool, key))).await
+    async fn delete_key(&self, pool: &PoolId, key: &KeyId, act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(key::delete(db, pool, key, act))).await
     }
 
-    async fn delete_keys(&self, pool: &PoolId) -> Result<u64, StoreError> {
-        self.connections.ask(WRITE, |db| asked(key::delete_all(db, pool))).await
+    async fn delete_keys(&self, pool: &PoolId, act: &Act) -> Result<u64, StoreError> {
+        self.connections.ask(WRITE, |db| asked(key::delete_all(db, pool, act))).await
     }
 
     async fn mark_readable(&self, pool: &PoolId, key: &KeyId, sealed: &[u8], readable: bool) -> Result<(), StoreError> {
@@ -255,16 +264,16 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(data_key::sealed(db, owner))).await
     }
 
-    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse) -> Result<(), AddWebhookError> {
-        self.connections.ask(WRITE, |db| asked(webhook::add(db, webhook, data_key))).await
+    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse, act: &Act) -> Result<(), AddWebhookError> {
+        self.connections.ask(WRITE, |db| asked(webhook::add(db, webhook, data_key, act))).await
     }
 
     async fn webhooks(&self, workspace: &WorkspaceId) -> Result<Vec<Webhook>, StoreError> {
         self.connections.ask(READ, |db| asked(webhook::all(db, workspace))).await
     }
 
-    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(webhook::delete(db, workspace, id))).await
+    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId, act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(webhook::delete(db, workspace, id, act))).await
     }
 
     async fn announce(&self, workspace: &WorkspaceId, events: &[NewEvent]) -> Result<(), StoreError> {
@@ -287,16 +296,16 @@ impl Store for PostgresStore {
         self.connections.ask(TOUCH, |db| asked(delivery::end(db, delivery, end))).await
     }
 
-    async fn add_portal_link(&self, link: &PortalPass) -> Result<(), AddPortalLinkError> {
-        self.connections.ask(WRITE, |db| asked(portal::add(db, link))).await
+    async fn add_portal_link(&self, link: &PortalPass, act: &Act) -> Result<(), AddPortalLinkError> {
+        self.connections.ask(WRITE, |db| asked(portal::add(db, link, act))).await
     }
 
     async fn portal_link(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError> {
         self.connections.ask(READ, |db| asked(portal::one(db, Kind::Link, workspace, id))).await
     }
 
-    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(portal::open(db, link, session))).await
+    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass, act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(portal::open(db, link, session, act))).await
     }
 
     async fn portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError> {
@@ -312,12 +321,41 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(portal::sessions(db, workspace, now, page))).await
     }
 
-    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(portal::end(db, workspace, id))).await
+    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(portal::end(db, workspace, id, act))).await
     }
 
     async fn forget_portal(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.connections.ask(TOUCH, |db| asked(portal::forget(db, before))).await
+    }
+
+    async fn audit_head(&self, owner: &Owner) -> Result<Option<AuditHead>, StoreError> {
+        self.connections.ask(READ, |db| asked(audit::head(db, owner))).await
+    }
+
+    async fn audit_heads(&self, page: &Page<Owner>) -> Result<Vec<(Owner, AuditHead)>, StoreError> {
+        self.connections.ask(READ, |db| asked(audit::heads(db, page))).await
+    }
+
+    async fn audit_entries(&self, owner: &Owner, page: &Page<u64>) -> Result<Vec<AuditEntry>, StoreError> {
+        self.connections.ask(READ, |db| asked(audit::after(db, owner, page))).await
+    }
+
+    async fn audit_log(
+        &self,
+        owner: &Owner,
+        filter: &AuditFilter,
+        page: &Page<u64>,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.connections.ask(READ, |db| asked(audit::newest(db, owner, filter, page))).await
+    }
+
+    async fn audit_actors(&self, owner: &Owner, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.connections.ask(READ, |db| asked(audit::actors(db, owner, limit))).await
+    }
+
+    async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        self.connections.ask(COPY_IN, |db| asked(audit::replace(db, owner, entries))).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -1,11 +1,12 @@
 //! Table `organization`.
 
+use claviger_core::audit::Act;
 use claviger_core::{OrganizationId, Owner};
-use claviger_store::{Organization, OrganizationChange, Page, StoreError};
+use claviger_store::{Deed, Organization, OrganizationChange, Page, StoreError};
 use sqlx::PgConnection;
 
 use crate::error::meaning;
-use crate::{change, owner, read};
+use crate::{audit, change, owner, read};
 
 #[derive(sqlx::FromRow)]
 struct OrganizationRow {
@@ -28,8 +29,13 @@ impl TryFrom<OrganizationRow> for Organization {
     }
 }
 
-pub(crate) async fn put(db: &mut PgConnection, change: &OrganizationChange) -> Result<Organization, StoreError> {
+pub(crate) async fn put(
+    db: &mut PgConnection,
+    change: &OrganizationChange,
+    act: &Act,
+) -> Result<Organization, StoreError> {
     owner::bring(db, &Owner::Organization(change.id.clone())).await?;
+    let before = one(db, &change.id).await?;
     let row: OrganizationRow = sqlx::query_as(
         "INSERT INTO organization (owner_id, name, keys_enabled, created_at) VALUES ($1, $2, coalesce($3, true), $4)
          ON CONFLICT (owner_kind, owner_id) DO UPDATE
@@ -46,7 +52,11 @@ pub(crate) async fn put(db: &mut PgConnection, change: &OrganizationChange) -> R
     .await
     .map_err(meaning)?;
     change::organization(db, &change.id).await?;
-    row.try_into()
+    let stored = row.try_into()?;
+    if let Some(deed) = Deed::organization_put(before.as_ref(), &stored) {
+        audit::enter(db, &Owner::Organization(stored.id.clone()), act, deed).await?;
+    }
+    Ok(stored)
 }
 
 pub(crate) async fn one(db: &mut PgConnection, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
@@ -77,12 +87,13 @@ pub(crate) async fn page(db: &mut PgConnection, page: &Page<OrganizationId>) -> 
 
 /// Deletes an organization with all that belongs to it, and then takes its workspaces out of it: by then every change
 /// that put one into it has been committed, and none can begin.
-pub(crate) async fn delete(db: &mut PgConnection, id: &OrganizationId) -> Result<bool, StoreError> {
+pub(crate) async fn delete(db: &mut PgConnection, id: &OrganizationId, act: &Act) -> Result<bool, StoreError> {
     if !owner::delete(db, &Owner::Organization(id.clone())).await? {
         return Ok(false);
     }
     leave(db, id).await?;
     change::organization(db, id).await?;
+    audit::enter(db, &Owner::Organization(id.clone()), act, Deed::organization_deleted(id.as_str())).await?;
     Ok(true)
 }
 

@@ -1,12 +1,13 @@
 //! Table `portal_pass`: links to the portal, and its sessions.
 
+use claviger_core::audit::Act;
 use claviger_core::portal::{PortalMode, PortalRole};
 use claviger_core::{Owner, Timestamp, TokenId, WorkspaceId};
-use claviger_store::{AddPortalLinkError, PORTAL_PORTION, Page, PortalGrant, PortalPass, StoreError};
+use claviger_store::{AddPortalLinkError, Deed, PORTAL_PORTION, Page, PortalGrant, PortalPass, StoreError};
 use sqlx::PgConnection;
 
 use crate::error::{malformed, meaning, one_row, one_row_or_none};
-use crate::{owner, read};
+use crate::{audit, owner, read};
 
 #[derive(sqlx::FromRow)]
 struct PassRow {
@@ -60,11 +61,13 @@ impl Kind {
     }
 }
 
-pub(crate) async fn add(db: &mut PgConnection, link: &PortalPass) -> Result<(), AddPortalLinkError> {
-    if !owner::lock(db, &Owner::Workspace(link.grant.workspace.clone())).await? {
+pub(crate) async fn add(db: &mut PgConnection, link: &PortalPass, act: &Act) -> Result<(), AddPortalLinkError> {
+    let owner = Owner::Workspace(link.grant.workspace.clone());
+    if !owner::lock(db, &owner).await? {
         return Err(AddPortalLinkError::NoWorkspace);
     }
-    Ok(insert(db, Kind::Link, link).await?)
+    insert(db, Kind::Link, link).await?;
+    Ok(audit::enter(db, &owner, act, Deed::portal_link_created(link)).await?)
 }
 
 async fn insert(db: &mut PgConnection, kind: Kind, pass: &PortalPass) -> Result<(), StoreError> {
@@ -112,7 +115,12 @@ pub(crate) async fn one(
 }
 
 /// Of two that open one link at once, one finds it.
-pub(crate) async fn open(db: &mut PgConnection, link: &PortalPass, session: &PortalPass) -> Result<bool, StoreError> {
+pub(crate) async fn open(
+    db: &mut PgConnection,
+    link: &PortalPass,
+    session: &PortalPass,
+    act: &Act,
+) -> Result<bool, StoreError> {
     if !owner::lock(db, &Owner::Workspace(link.grant.workspace.clone())).await? {
         return Ok(false);
     }
@@ -129,6 +137,8 @@ pub(crate) async fn open(db: &mut PgConnection, link: &PortalPass, session: &Por
     let opened = one_row_or_none(&result, "using a link to the portal up")?;
     if opened {
         insert(db, Kind::Session, session).await?;
+        let owner = Owner::Workspace(link.grant.workspace.clone());
+        audit::enter(db, &owner, act, Deed::portal_session_began(link, session)).await?;
     }
     Ok(opened)
 }
@@ -155,20 +165,33 @@ pub(crate) async fn sessions(
     rows.into_iter().map(PortalPass::try_from).collect()
 }
 
-pub(crate) async fn end(db: &mut PgConnection, workspace: &WorkspaceId, id: &TokenId) -> Result<bool, StoreError> {
+pub(crate) async fn end(
+    db: &mut PgConnection,
+    workspace: &WorkspaceId,
+    id: &TokenId,
+    act: &Act,
+) -> Result<bool, StoreError> {
     if !owner::lock(db, &Owner::Workspace(workspace.clone())).await? {
         return Ok(false);
     }
+    let Some(before) = one(&mut *db, Kind::Session, workspace, id).await? else {
+        return Ok(false);
+    };
     let result = sqlx::query(
         "DELETE FROM portal_pass
          WHERE owner_kind = 'workspace' AND owner_id = $1 AND pass_id = $2 AND kind = 'session'",
     )
     .bind(workspace.as_str())
     .bind(id.as_str())
-    .execute(db)
+    .execute(&mut *db)
     .await
     .map_err(meaning)?;
-    one_row_or_none(&result, "ending a portal session")
+    let ended = one_row_or_none(&result, "ending a portal session")?;
+    if ended {
+        let owner = Owner::Workspace(workspace.clone());
+        audit::enter(db, &owner, act, Deed::portal_session_ended(&before)).await?;
+    }
+    Ok(ended)
 }
 
 /// What somebody else ends or opens at this moment is left for the next time.

@@ -1,12 +1,13 @@
 //! Tables `token` and `token_owner`: tokens beside their owners, and the directory by which a shown one is found.
 
 use claviger_core::access::TokenRole;
+use claviger_core::audit::Act;
 use claviger_core::{Owner, Role, Timestamp, TokenId, WorkspaceId};
-use claviger_store::{InsertTokenError, Page, StoreError, TokenRecord};
+use claviger_store::{Deed, InsertTokenError, Page, StoreError, TokenRecord};
 use sqlx::PgConnection;
 
 use crate::error::{malformed, meaning, one_row, one_row_or_none};
-use crate::{change, owner, read};
+use crate::{audit, change, owner, read};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct TokenRow {
@@ -43,7 +44,7 @@ impl TryFrom<TokenRow> for TokenRecord {
     }
 }
 
-pub(crate) async fn insert(db: &mut PgConnection, token: &TokenRecord) -> Result<(), InsertTokenError> {
+pub(crate) async fn insert(db: &mut PgConnection, token: &TokenRecord, act: &Act) -> Result<(), InsertTokenError> {
     let owner = token.workspace.clone().map_or(Owner::Platform, Owner::Workspace);
     if !owner::lock(db, &owner).await? {
         return Err(InsertTokenError::NoWorkspace);
@@ -67,6 +68,7 @@ pub(crate) async fn insert(db: &mut PgConnection, token: &TokenRecord) -> Result
     one_row(&result, "storing a token")?;
     enter_directory(db, &owner, &token.id).await?;
     change::token(db, &token.id).await?;
+    audit::enter(db, &owner, act, Deed::token_created(token)).await?;
     Ok(())
 }
 
@@ -133,7 +135,7 @@ pub(crate) async fn page(
     rows.into_iter().map(TokenRecord::try_from).collect()
 }
 
-pub(crate) async fn delete(db: &mut PgConnection, id: &TokenId) -> Result<bool, StoreError> {
+pub(crate) async fn delete(db: &mut PgConnection, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
     let found: Option<(String, String)> =
         sqlx::query_as("SELECT owner_kind, owner_id FROM token_owner WHERE token_id = $1")
             .bind(id.as_str())
@@ -147,6 +149,9 @@ pub(crate) async fn delete(db: &mut PgConnection, id: &TokenId) -> Result<bool, 
     if !owner::lock(db, &owner).await? {
         return Ok(false);
     }
+    let Some(before) = one(db, id).await? else {
+        return Ok(false);
+    };
     let result = sqlx::query("DELETE FROM token WHERE owner_kind = $1 AND owner_id = $2 AND token_id = $3")
         .bind(owner.kind().as_str())
         .bind(owner.id())
@@ -163,6 +168,7 @@ pub(crate) async fn delete(db: &mut PgConnection, id: &TokenId) -> Result<bool, 
             .map_err(meaning)?;
         one_row(&result, "taking a token out of the directory")?;
         change::token(db, id).await?;
+        audit::enter(db, &owner, act, Deed::token_deleted(&before)).await?;
     }
     Ok(deleted)
 }

@@ -1,11 +1,12 @@
 //! Table `workspace`.
 
+use claviger_core::audit::Act;
 use claviger_core::{OrganizationId, Owner, WorkspaceId};
-use claviger_store::{Page, PutWorkspaceError, StoreError, Workspace, WorkspaceChange};
+use claviger_store::{Deed, Page, PutWorkspaceError, StoreError, Workspace, WorkspaceChange};
 use sqlx::PgConnection;
 
 use crate::error::meaning;
-use crate::{change, owner, read, token};
+use crate::{audit, change, owner, read, token};
 
 #[derive(sqlx::FromRow)]
 struct WorkspaceRow {
@@ -30,7 +31,11 @@ impl TryFrom<WorkspaceRow> for Workspace {
 }
 
 /// The organization is held first: whoever deletes it comes to its workspaces last.
-pub(crate) async fn put(db: &mut PgConnection, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {
+pub(crate) async fn put(
+    db: &mut PgConnection,
+    change: &WorkspaceChange,
+    act: &Act,
+) -> Result<Workspace, PutWorkspaceError> {
     let organization = change.organization.as_ref().and_then(Option::as_ref);
     if let Some(organization) = organization
         && !owner::hold_organization(db, organization).await?
@@ -38,6 +43,7 @@ pub(crate) async fn put(db: &mut PgConnection, change: &WorkspaceChange) -> Resu
         return Err(PutWorkspaceError::NoOrganization);
     }
     owner::bring(db, &Owner::Workspace(change.id.clone())).await?;
+    let before = one(db, &change.id).await?;
     let row: WorkspaceRow = sqlx::query_as(
         "INSERT INTO workspace (owner_id, name, organization_id, created_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (owner_kind, owner_id) DO UPDATE
@@ -55,7 +61,11 @@ pub(crate) async fn put(db: &mut PgConnection, change: &WorkspaceChange) -> Resu
     .await
     .map_err(meaning)?;
     change::workspace(db, &change.id).await?;
-    Ok(row.try_into()?)
+    let stored = row.try_into().map_err(PutWorkspaceError::Store)?;
+    if let Some(deed) = Deed::workspace_put(before.as_ref(), &stored) {
+        audit::enter(db, &Owner::Workspace(stored.id.clone()), act, deed).await?;
+    }
+    Ok(stored)
 }
 
 pub(crate) async fn one(db: &mut PgConnection, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
@@ -85,7 +95,7 @@ pub(crate) async fn page(db: &mut PgConnection, page: &Page<WorkspaceId>) -> Res
 }
 
 /// Deletes a workspace with all that belongs to it.
-pub(crate) async fn delete(db: &mut PgConnection, id: &WorkspaceId) -> Result<bool, StoreError> {
+pub(crate) async fn delete(db: &mut PgConnection, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
     let owner = Owner::Workspace(id.clone());
     if !owner::lock(db, &owner).await? {
         return Ok(false);
@@ -94,6 +104,7 @@ pub(crate) async fn delete(db: &mut PgConnection, id: &WorkspaceId) -> Result<bo
     let deleted = owner::delete(db, &owner).await?;
     if deleted {
         change::workspace(db, id).await?;
+        audit::enter(db, &owner, act, Deed::workspace_deleted(id.as_str())).await?;
     }
     Ok(deleted)
 }

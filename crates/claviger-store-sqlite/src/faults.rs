@@ -3,6 +3,7 @@
 
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp};
+use claviger_store::contract::somebody;
 use claviger_store::{AddKeyError, DataKeyUse, NewKey, PutWorkspaceError, Store, StoreError, WorkspaceChange};
 use futures_util::future::poll_immediate;
 use tempfile::TempDir;
@@ -28,7 +29,7 @@ async fn add(store: &SqliteStore, number: usize) -> Result<(), AddKeyError> {
         at: Timestamp::from_millis(1),
         data_key,
     };
-    store.add_key(&pool, &key).await.map(drop)
+    store.add_key(&pool, &key, &somebody()).await.map(drop)
 }
 
 async fn count(store: &SqliteStore) -> usize {
@@ -70,12 +71,12 @@ async fn a_database_that_may_not_be_written_to_is_told_as_that() {
     sqlx::query("PRAGMA query_only = ON").execute(&store.writer).await.unwrap();
     let change =
         WorkspaceChange { id: "acme".parse().unwrap(), name: None, organization: None, at: Timestamp::from_millis(1) };
-    let refused = store.put_workspace(&change).await;
+    let refused = store.put_workspace(&change, &somebody()).await;
     assert!(matches!(refused, Err(PutWorkspaceError::Store(StoreError::ReadOnly(_)))), "{refused:?}");
     assert_eq!(store.workspace(&change.id).await.unwrap(), None);
 
     sqlx::query("PRAGMA query_only = OFF").execute(&store.writer).await.unwrap();
-    store.put_workspace(&change).await.unwrap();
+    store.put_workspace(&change, &somebody()).await.unwrap();
 }
 
 #[tokio::test]

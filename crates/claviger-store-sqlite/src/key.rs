@@ -1,16 +1,18 @@
 //! Table `provider_key`.
 
+use claviger_core::audit::Act;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::POOL_CAPACITY;
 use claviger_core::{KeyId, KeyName, KeyStatus, Owner};
 use claviger_store::{
-    AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, NewKey, ReplaceKeyError, StoreError,
+    AddKeyError, ChangeKeyError, DataKeyUse, Deed, KeyChange, KeyRecord, KeyReplacement, NewKey, ReplaceKeyError,
+    StoreError,
 };
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{malformed, on_read, on_write, one_row, one_row_or_none};
 use crate::health::{AilmentRow, CountsRow};
-use crate::{data_key, owner, pool, read};
+use crate::{audit, data_key, owner, pool, read};
 
 /// The columns of a [`KeyRow`].
 macro_rules! key_columns {
@@ -130,7 +132,12 @@ async fn one(db: &mut SqliteConnection, owner: &Owner, key: &KeyId) -> Result<Op
 
 /// The writer is alone in its transaction, so what was checked stays true until the commit; the schema's constraints
 /// stand behind every check.
-pub(crate) async fn add(db: &mut SqliteConnection, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError> {
+pub(crate) async fn add(
+    db: &mut SqliteConnection,
+    pool: &PoolId,
+    key: &NewKey,
+    act: &Act,
+) -> Result<KeyRecord, AddKeyError> {
     if !owner::exists(db, &pool.owner).await? {
         return Err(AddKeyError::NoOwner);
     }
@@ -146,7 +153,9 @@ pub(crate) async fn add(db: &mut SqliteConnection, pool: &PoolId, key: &NewKey) 
     insert(db, pool, key, slot, position).await?;
     pool::changed(db, pool).await?;
     let added = one(db, &pool.owner, &key.id).await?;
-    Ok(added.ok_or_else(|| StoreError::Unexpected("no key after it was stored".to_owned()))?)
+    let added = added.ok_or_else(|| StoreError::Unexpected("no key after it was stored".to_owned()))?;
+    audit::enter(db, &pool.owner, act, Deed::key_added(&added)).await?;
+    Ok(added)
 }
 
 async fn insert(
@@ -184,6 +193,7 @@ pub(crate) async fn replace(
     pool: &PoolId,
     key: &KeyId,
     replacement: &KeyReplacement,
+    act: &Act,
 ) -> Result<KeyRecord, ReplaceKeyError> {
     let mut others = seats(db, pool).await?;
     let before = others.len();
@@ -198,6 +208,7 @@ pub(crate) async fn replace(
     if let Some(twin) = twin(&others, replacement.fingerprint)? {
         return Err(ReplaceKeyError::Duplicate(twin));
     }
+    let before = one(db, &pool.owner, key).await?.ok_or(ReplaceKeyError::NoKey)?;
     let result = sqlx::query(
         "UPDATE provider_key
          SET name = CASE WHEN ?5 THEN ?6 ELSE name END,
@@ -221,7 +232,9 @@ pub(crate) async fn replace(
     .map_err(on_write)?;
     one_row(&result, "replacing a key")?;
     pool::changed(db, pool).await?;
-    one(db, &pool.owner, key).await?.ok_or(ReplaceKeyError::NoKey)
+    let replaced = one(db, &pool.owner, key).await?.ok_or(ReplaceKeyError::NoKey)?;
+    audit::enter(db, &pool.owner, act, Deed::key_replaced(&before, &replaced)).await?;
+    Ok(replaced)
 }
 
 /// The name that a change names, if any.
@@ -234,7 +247,9 @@ pub(crate) async fn change(
     owner: &Owner,
     key: &KeyId,
     change: &KeyChange,
+    act: &Act,
 ) -> Result<KeyRecord, ChangeKeyError> {
+    let before = one(db, owner, key).await?.ok_or(ChangeKeyError::NoKey)?;
     let result = sqlx::query(
         "UPDATE provider_key
          SET name = CASE WHEN ?4 THEN ?5 ELSE name END, enabled = coalesce(?6, enabled), updated_at = ?7
@@ -255,10 +270,21 @@ pub(crate) async fn change(
     }
     let changed = one(db, owner, key).await?.ok_or(ChangeKeyError::NoKey)?;
     pool::changed(db, &PoolId { owner: owner.clone(), provider: changed.provider.clone() }).await?;
+    if let Some(deed) = Deed::key_changed(&before, &changed) {
+        audit::enter(db, owner, act, deed).await?;
+    }
     Ok(changed)
 }
 
-pub(crate) async fn delete(db: &mut SqliteConnection, pool: &PoolId, key: &KeyId) -> Result<bool, StoreError> {
+pub(crate) async fn delete(
+    db: &mut SqliteConnection,
+    pool: &PoolId,
+    key: &KeyId,
+    act: &Act,
+) -> Result<bool, StoreError> {
+    let Some(before) = one(db, &pool.owner, key).await? else {
+        return Ok(false);
+    };
     let result = sqlx::query(
         "DELETE FROM provider_key WHERE owner_kind = ?1 AND owner_id = ?2 AND provider_id = ?3 AND key_id = ?4",
     )
@@ -272,11 +298,13 @@ pub(crate) async fn delete(db: &mut SqliteConnection, pool: &PoolId, key: &KeyId
     let deleted = one_row_or_none(&result, "deleting a key")?;
     if deleted {
         pool::changed(db, pool).await?;
+        audit::enter(db, &pool.owner, act, Deed::key_deleted(&before)).await?;
     }
     Ok(deleted)
 }
 
-pub(crate) async fn delete_all(db: &mut SqliteConnection, pool: &PoolId) -> Result<u64, StoreError> {
+pub(crate) async fn delete_all(db: &mut SqliteConnection, pool: &PoolId, act: &Act) -> Result<u64, StoreError> {
+    let before = all(&mut *db, &pool.owner).await?;
     let result = sqlx::query("DELETE FROM provider_key WHERE owner_kind = ?1 AND owner_id = ?2 AND provider_id = ?3")
         .bind(pool.owner.kind().as_str())
         .bind(pool.owner.id())
@@ -286,6 +314,9 @@ pub(crate) async fn delete_all(db: &mut SqliteConnection, pool: &PoolId) -> Resu
         .map_err(on_write)?;
     if result.rows_affected() > 0 {
         pool::changed(db, pool).await?;
+    }
+    for key in before.iter().filter(|key| key.provider == pool.provider) {
+        audit::enter(db, &pool.owner, act, Deed::key_deleted(key)).await?;
     }
     Ok(result.rows_affected())
 }

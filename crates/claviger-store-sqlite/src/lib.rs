@@ -4,6 +4,7 @@
 //! holds until it commits. Several others read, and never wait for the writer. The rules that must hold whatever
 //! happens are constraints of the schema, in `migrations/`; there they hold against SQL written by hand, too.
 
+mod audit;
 mod change;
 mod copy;
 mod data_key;
@@ -33,14 +34,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use claviger_core::audit::{Act, AuditEntry, AuditHead};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 use claviger_store::{
-    AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, ChangeKeyError, ChangeSink, CopyError, Counts,
-    DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement, KeyUse, NewEvent,
-    NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord, PortalPass, ProbeClaim,
-    PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, UsageBucket, Webhook, Workspace,
-    WorkspaceChange,
+    AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, AuditFilter, ChangeKeyError, ChangeSink,
+    CopyError, Counts, DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement,
+    KeyUse, NewEvent, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord,
+    PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, UsageBucket, Webhook,
+    Workspace, WorkspaceChange,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -116,9 +118,9 @@ impl Store for SqliteStore {
         Ok(stored)
     }
 
-    async fn put_organization(&self, change: &OrganizationChange) -> Result<Organization, StoreError> {
+    async fn put_organization(&self, change: &OrganizationChange, act: &Act) -> Result<Organization, StoreError> {
         let mut write = self.begin().await?;
-        let stored = organization::put(&mut write, change).await?;
+        let stored = organization::put(&mut write, change, act).await?;
         commit(write).await?;
         Ok(stored)
     }
@@ -131,9 +133,9 @@ impl Store for SqliteStore {
         organization::page(&self.readers, page).await
     }
 
-    async fn delete_organization(&self, id: &OrganizationId) -> Result<bool, StoreError> {
+    async fn delete_organization(&self, id: &OrganizationId, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let deleted = organization::delete(&mut write, id).await?;
+        let deleted = organization::delete(&mut write, id, act).await?;
         commit(write).await?;
         if deleted {
             wal::forget(&self.writing).await;
@@ -141,9 +143,9 @@ impl Store for SqliteStore {
         Ok(deleted)
     }
 
-    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {
+    async fn put_workspace(&self, change: &WorkspaceChange, act: &Act) -> Result<Workspace, PutWorkspaceError> {
         let mut write = self.begin().await?;
-        let stored = workspace::put(&mut write, change).await?;
+        let stored = workspace::put(&mut write, change, act).await?;
         commit(write).await?;
         Ok(stored)
     }
@@ -156,9 +158,9 @@ impl Store for SqliteStore {
         workspace::page(&self.readers, page).await
     }
 
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<bool, StoreError> {
+    async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let deleted = workspace::delete(&mut write, id).await?;
+        let deleted = workspace::delete(&mut write, id, act).await?;
         commit(write).await?;
         if deleted {
             wal::forget(&self.writing).await;
@@ -166,9 +168,9 @@ impl Store for SqliteStore {
         Ok(deleted)
     }
 
-    async fn insert_token(&self, token: &TokenRecord) -> Result<(), InsertTokenError> {
+    async fn insert_token(&self, token: &TokenRecord, act: &Act) -> Result<(), InsertTokenError> {
         let mut write = self.begin().await?;
-        token::insert(&mut write, token).await?;
+        token::insert(&mut write, token, act).await?;
         commit(write).await?;
         Ok(())
     }
@@ -185,9 +187,9 @@ impl Store for SqliteStore {
         token::page(&self.readers, workspace, page).await
     }
 
-    async fn delete_token(&self, id: &TokenId) -> Result<bool, StoreError> {
+    async fn delete_token(&self, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let deleted = token::delete(&mut write, id).await?;
+        let deleted = token::delete(&mut write, id, act).await?;
         commit(write).await?;
         Ok(deleted)
     }
@@ -200,9 +202,9 @@ impl Store for SqliteStore {
         pool::read(&self.readers, pool).await
     }
 
-    async fn add_key(&self, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError> {
+    async fn add_key(&self, pool: &PoolId, key: &NewKey, act: &Act) -> Result<KeyRecord, AddKeyError> {
         let mut write = self.begin().await?;
-        let added = key::add(&mut write, pool, key).await?;
+        let added = key::add(&mut write, pool, key, act).await?;
         commit(write).await?;
         Ok(added)
     }
@@ -212,24 +214,31 @@ impl Store for SqliteStore {
         pool: &PoolId,
         key: &KeyId,
         replacement: &KeyReplacement,
+        act: &Act,
     ) -> Result<KeyRecord, ReplaceKeyError> {
         let mut write = self.begin().await?;
-        let replaced = key::replace(&mut write, pool, key, replacement).await?;
+        let replaced = key::replace(&mut write, pool, key, replacement, act).await?;
         commit(write).await?;
         wal::forget(&self.writing).await;
         Ok(replaced)
     }
 
-    async fn change_key(&self, owner: &Owner, key: &KeyId, change: &KeyChange) -> Result<KeyRecord, ChangeKeyError> {
+    async fn change_key(
+        &self,
+        owner: &Owner,
+        key: &KeyId,
+        change: &KeyChange,
+        act: &Act,
+    ) -> Result<KeyRecord, ChangeKeyError> {
         let mut write = self.begin().await?;
-        let changed = key::change(&mut write, owner, key, change).await?;
+        let changed = key::change(&mut write, owner, key, change, act).await?;
         commit(write).await?;
         Ok(changed)
     }
 
-    async fn delete_key(&self, pool: &PoolId, key: &KeyId) -> Result<bool, StoreError> {
+    async fn delete_key(&self, pool: &PoolId, key: &KeyId, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let deleted = key::delete(&mut write, pool, key).await?;
+        let deleted = key::delete(&mut write, pool, key, act).await?;
         commit(write).await?;
         if deleted {
             wal::forget(&self.writing).await;
@@ -237,9 +246,9 @@ impl Store for SqliteStore {
         Ok(deleted)
     }
 
-    async fn delete_keys(&self, pool: &PoolId) -> Result<u64, StoreError> {
+    async fn delete_keys(&self, pool: &PoolId, act: &Act) -> Result<u64, StoreError> {
         let mut write = self.begin().await?;
-        let deleted = key::delete_all(&mut write, pool).await?;
+        let deleted = key::delete_all(&mut write, pool, act).await?;
         commit(write).await?;
         if deleted > 0 {
             wal::forget(&self.writing).await;
@@ -305,9 +314,9 @@ impl Store for SqliteStore {
         data_key::sealed(&self.readers, owner).await
     }
 
-    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse) -> Result<(), AddWebhookError> {
+    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse, act: &Act) -> Result<(), AddWebhookError> {
         let mut write = self.begin().await?;
-        webhook::add(&mut write, webhook, data_key).await?;
+        webhook::add(&mut write, webhook, data_key, act).await?;
         commit(write).await?;
         Ok(())
     }
@@ -316,9 +325,9 @@ impl Store for SqliteStore {
         webhook::all(&self.readers, workspace).await
     }
 
-    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId) -> Result<bool, StoreError> {
+    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let deleted = webhook::delete(&mut write, workspace, id).await?;
+        let deleted = webhook::delete(&mut write, workspace, id, act).await?;
         commit(write).await?;
         if deleted {
             wal::forget(&self.writing).await;
@@ -353,9 +362,9 @@ impl Store for SqliteStore {
         commit(write).await
     }
 
-    async fn add_portal_link(&self, link: &PortalPass) -> Result<(), AddPortalLinkError> {
+    async fn add_portal_link(&self, link: &PortalPass, act: &Act) -> Result<(), AddPortalLinkError> {
         let mut write = self.begin().await?;
-        portal::add(&mut write, link).await?;
+        portal::add(&mut write, link, act).await?;
         commit(write).await?;
         Ok(())
     }
@@ -364,9 +373,9 @@ impl Store for SqliteStore {
         portal::one(&self.readers, Kind::Link, workspace, id).await
     }
 
-    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass) -> Result<bool, StoreError> {
+    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let done = portal::open(&mut write, link, session).await?;
+        let done = portal::open(&mut write, link, session, act).await?;
         commit(write).await?;
         Ok(done)
     }
@@ -384,9 +393,9 @@ impl Store for SqliteStore {
         portal::sessions(&self.readers, workspace, now, page).await
     }
 
-    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<bool, StoreError> {
+    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let done = portal::end(&mut write, workspace, id).await?;
+        let done = portal::end(&mut write, workspace, id, act).await?;
         commit(write).await?;
         Ok(done)
     }
@@ -396,6 +405,41 @@ impl Store for SqliteStore {
         let done = portal::forget(&mut write, before).await?;
         commit(write).await?;
         Ok(done)
+    }
+
+    async fn audit_head(&self, owner: &Owner) -> Result<Option<AuditHead>, StoreError> {
+        audit::head(&self.readers, owner).await
+    }
+
+    async fn audit_heads(&self, page: &Page<Owner>) -> Result<Vec<(Owner, AuditHead)>, StoreError> {
+        audit::heads(&self.readers, page).await
+    }
+
+    async fn audit_entries(&self, owner: &Owner, page: &Page<u64>) -> Result<Vec<AuditEntry>, StoreError> {
+        audit::after(&self.readers, owner, page).await
+    }
+
+    async fn audit_log(
+        &self,
+        owner: &Owner,
+        filter: &AuditFilter,
+        page: &Page<u64>,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        audit::newest(&self.readers, owner, filter, page).await
+    }
+
+    async fn audit_actors(&self, owner: &Owner, limit: u32) -> Result<Vec<String>, StoreError> {
+        audit::actors(&self.readers, owner, limit).await
+    }
+
+    async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
+        let Some(first) = entries.first() else {
+            return Ok(());
+        };
+        let mut write = self.begin().await?;
+        audit::cut(&mut write, owner, first.sequence).await?;
+        audit::put(&mut write, owner, entries).await?;
+        commit(write).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

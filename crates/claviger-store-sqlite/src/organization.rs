@@ -1,12 +1,12 @@
 //! Table `organization`.
 
-use claviger_core::OrganizationId;
-use claviger_store::{Organization, OrganizationChange, Page, StoreError};
+use claviger_core::audit::Act;
+use claviger_core::{OrganizationId, Owner};
+use claviger_store::{Deed, Organization, OrganizationChange, Page, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use crate::change;
 use crate::error::{on_read, on_write, one_row, one_row_or_none};
-use crate::read;
+use crate::{audit, change, read};
 
 #[derive(sqlx::FromRow)]
 struct OrganizationRow {
@@ -29,7 +29,12 @@ impl TryFrom<OrganizationRow> for Organization {
     }
 }
 
-pub(crate) async fn put(db: &mut SqliteConnection, change: &OrganizationChange) -> Result<Organization, StoreError> {
+pub(crate) async fn put(
+    db: &mut SqliteConnection,
+    change: &OrganizationChange,
+    act: &Act,
+) -> Result<Organization, StoreError> {
+    let before = one(&mut *db, &change.id).await?;
     let result = sqlx::query(
         "INSERT INTO organization (owner_id, name, keys_enabled, created_at) VALUES (?1, ?2, coalesce(?3, 1), ?4)
          ON CONFLICT (owner_kind, owner_id) DO UPDATE
@@ -45,7 +50,12 @@ pub(crate) async fn put(db: &mut SqliteConnection, change: &OrganizationChange) 
     .map_err(on_write)?;
     one_row(&result, "storing an organization")?;
     change::organization(db, &change.id).await?;
-    one(db, &change.id).await?.ok_or_else(|| StoreError::Unexpected("no organization after it was stored".to_owned()))
+    let stored = one(&mut *db, &change.id).await?;
+    let stored = stored.ok_or_else(|| StoreError::Unexpected("no organization after it was stored".to_owned()))?;
+    if let Some(deed) = Deed::organization_put(before.as_ref(), &stored) {
+        audit::enter(db, &Owner::Organization(stored.id.clone()), act, deed).await?;
+    }
+    Ok(stored)
 }
 
 pub(crate) async fn one(db: impl SqliteExecutor<'_>, id: &OrganizationId) -> Result<Option<Organization>, StoreError> {
@@ -76,7 +86,7 @@ pub(crate) async fn page(
 }
 
 /// Deletes an organization, and by the schema's own rules all that belongs to it but its workspaces.
-pub(crate) async fn delete(db: &mut SqliteConnection, id: &OrganizationId) -> Result<bool, StoreError> {
+pub(crate) async fn delete(db: &mut SqliteConnection, id: &OrganizationId, act: &Act) -> Result<bool, StoreError> {
     let result = sqlx::query("DELETE FROM organization WHERE owner_kind = 'organization' AND owner_id = ?1")
         .bind(id.as_str())
         .execute(&mut *db)
@@ -85,6 +95,7 @@ pub(crate) async fn delete(db: &mut SqliteConnection, id: &OrganizationId) -> Re
     let deleted = one_row_or_none(&result, "deleting an organization")?;
     if deleted {
         change::organization(db, id).await?;
+        audit::enter(db, &Owner::Organization(id.clone()), act, Deed::organization_deleted(id.as_str())).await?;
     }
     Ok(deleted)
 }

@@ -1,12 +1,13 @@
 //! Table `portal_pass`: links to the portal, and its sessions.
 
+use claviger_core::audit::Act;
 use claviger_core::portal::{PortalMode, PortalRole};
 use claviger_core::{Owner, Timestamp, TokenId, WorkspaceId};
-use claviger_store::{AddPortalLinkError, PORTAL_PORTION, Page, PortalGrant, PortalPass, StoreError};
+use claviger_store::{AddPortalLinkError, Deed, PORTAL_PORTION, Page, PortalGrant, PortalPass, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{malformed, on_read, on_write, one_row, one_row_or_none};
-use crate::{owner, read};
+use crate::{audit, owner, read};
 
 #[derive(sqlx::FromRow)]
 struct PassRow {
@@ -61,11 +62,13 @@ impl Kind {
 }
 
 /// The writer is alone in its transaction, so what was checked stays true until the commit.
-pub(crate) async fn add(db: &mut SqliteConnection, link: &PortalPass) -> Result<(), AddPortalLinkError> {
-    if !owner::exists(db, &Owner::Workspace(link.grant.workspace.clone())).await? {
+pub(crate) async fn add(db: &mut SqliteConnection, link: &PortalPass, act: &Act) -> Result<(), AddPortalLinkError> {
+    let owner = Owner::Workspace(link.grant.workspace.clone());
+    if !owner::exists(db, &owner).await? {
         return Err(AddPortalLinkError::NoWorkspace);
     }
-    Ok(insert(db, Kind::Link, link).await?)
+    insert(db, Kind::Link, link).await?;
+    Ok(audit::enter(db, &owner, act, Deed::portal_link_created(link)).await?)
 }
 
 async fn insert(db: &mut SqliteConnection, kind: Kind, pass: &PortalPass) -> Result<(), StoreError> {
@@ -117,6 +120,7 @@ pub(crate) async fn open(
     db: &mut SqliteConnection,
     link: &PortalPass,
     session: &PortalPass,
+    act: &Act,
 ) -> Result<bool, StoreError> {
     let result = sqlx::query(
         "DELETE FROM portal_pass
@@ -131,6 +135,8 @@ pub(crate) async fn open(
     let opened = one_row_or_none(&result, "using a link to the portal up")?;
     if opened {
         insert(db, Kind::Session, session).await?;
+        let owner = Owner::Workspace(link.grant.workspace.clone());
+        audit::enter(db, &owner, act, Deed::portal_session_began(link, session)).await?;
     }
     Ok(opened)
 }
@@ -157,17 +163,30 @@ pub(crate) async fn sessions(
     rows.into_iter().map(PortalPass::try_from).collect()
 }
 
-pub(crate) async fn end(db: &mut SqliteConnection, workspace: &WorkspaceId, id: &TokenId) -> Result<bool, StoreError> {
+pub(crate) async fn end(
+    db: &mut SqliteConnection,
+    workspace: &WorkspaceId,
+    id: &TokenId,
+    act: &Act,
+) -> Result<bool, StoreError> {
+    let Some(before) = one(&mut *db, Kind::Session, workspace, id).await? else {
+        return Ok(false);
+    };
     let result = sqlx::query(
         "DELETE FROM portal_pass
          WHERE owner_kind = 'workspace' AND owner_id = ?1 AND pass_id = ?2 AND kind = 'session'",
     )
     .bind(workspace.as_str())
     .bind(id.as_str())
-    .execute(db)
+    .execute(&mut *db)
     .await
     .map_err(on_write)?;
-    one_row_or_none(&result, "ending a portal session")
+    let ended = one_row_or_none(&result, "ending a portal session")?;
+    if ended {
+        let owner = Owner::Workspace(workspace.clone());
+        audit::enter(db, &owner, act, Deed::portal_session_ended(&before)).await?;
+    }
+    Ok(ended)
 }
 
 pub(crate) async fn forget(db: &mut SqliteConnection, before: Timestamp) -> Result<u64, StoreError> {

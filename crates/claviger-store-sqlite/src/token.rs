@@ -1,14 +1,14 @@
 //! Table `token`.
 
 use claviger_core::access::TokenRole;
+use claviger_core::audit::Act;
 use claviger_core::{Owner, Role, TokenId, WorkspaceId};
-use claviger_store::{InsertTokenError, Page, StoreError, TokenRecord};
+use claviger_store::{Deed, InsertTokenError, Page, StoreError, TokenRecord};
 use sqlx::sqlite::SqliteQueryResult;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use crate::change;
 use crate::error::{malformed, on_read, on_write, one_row, one_row_or_none};
-use crate::read;
+use crate::{audit, change, read};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct TokenRow {
@@ -45,7 +45,7 @@ impl TryFrom<TokenRow> for TokenRecord {
     }
 }
 
-pub(crate) async fn insert(db: &mut SqliteConnection, token: &TokenRecord) -> Result<(), InsertTokenError> {
+pub(crate) async fn insert(db: &mut SqliteConnection, token: &TokenRecord, act: &Act) -> Result<(), InsertTokenError> {
     let owner = token.workspace.clone().map_or(Owner::Platform, Owner::Workspace);
     match store(db, &owner, token).await {
         Ok(result) => one_row(&result, "storing a token")?,
@@ -56,6 +56,7 @@ pub(crate) async fn insert(db: &mut SqliteConnection, token: &TokenRecord) -> Re
         Err(error) => return Err(on_write(error).into()),
     }
     change::token(db, &token.id).await?;
+    audit::enter(db, &owner, act, Deed::token_created(token)).await?;
     Ok(())
 }
 
@@ -119,7 +120,10 @@ pub(crate) async fn page(
     rows.into_iter().map(TokenRecord::try_from).collect()
 }
 
-pub(crate) async fn delete(db: &mut SqliteConnection, id: &TokenId) -> Result<bool, StoreError> {
+pub(crate) async fn delete(db: &mut SqliteConnection, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
+    let Some(before) = one(&mut *db, id.as_str()).await? else {
+        return Ok(false);
+    };
     let result = sqlx::query("DELETE FROM token WHERE token_id = ?1")
         .bind(id.as_str())
         .execute(&mut *db)
@@ -128,6 +132,8 @@ pub(crate) async fn delete(db: &mut SqliteConnection, id: &TokenId) -> Result<bo
     let deleted = one_row_or_none(&result, "deleting a token")?;
     if deleted {
         change::token(db, id).await?;
+        let owner = before.workspace.clone().map_or(Owner::Platform, Owner::Workspace);
+        audit::enter(db, &owner, act, Deed::token_deleted(&before)).await?;
     }
     Ok(deleted)
 }

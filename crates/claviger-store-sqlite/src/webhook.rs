@@ -1,11 +1,12 @@
 //! Table `webhook`.
 
+use claviger_core::audit::Act;
 use claviger_core::{Owner, WebhookId, WorkspaceId};
-use claviger_store::{AddWebhookError, DataKeyUse, StoreError, WEBHOOK_CAPACITY, Webhook};
+use claviger_store::{AddWebhookError, DataKeyUse, Deed, StoreError, WEBHOOK_CAPACITY, Webhook};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{on_read, on_write, one_row, one_row_or_none};
-use crate::{data_key, owner, read};
+use crate::{audit, data_key, owner, read};
 
 #[derive(sqlx::FromRow)]
 pub(crate) struct WebhookRow {
@@ -40,6 +41,7 @@ pub(crate) async fn add(
     db: &mut SqliteConnection,
     webhook: &Webhook,
     data_key: &DataKeyUse,
+    act: &Act,
 ) -> Result<(), AddWebhookError> {
     let owner = Owner::Workspace(webhook.workspace.clone());
     if !owner::exists(db, &owner).await? {
@@ -50,7 +52,8 @@ pub(crate) async fn add(
     }
     let taken = slots(db, &webhook.workspace).await?;
     let slot = (0_i64..).take(WEBHOOK_CAPACITY).find(|slot| !taken.contains(slot)).ok_or(AddWebhookError::TooMany)?;
-    Ok(insert(db, &owner, webhook, slot).await?)
+    insert(db, &owner, webhook, slot).await?;
+    Ok(audit::enter(db, &owner, act, Deed::webhook_created(webhook)).await?)
 }
 
 async fn slots(db: &mut SqliteConnection, workspace: &WorkspaceId) -> Result<Vec<i64>, StoreError> {
@@ -102,13 +105,22 @@ pub(crate) async fn delete(
     db: &mut SqliteConnection,
     workspace: &WorkspaceId,
     id: &WebhookId,
+    act: &Act,
 ) -> Result<bool, StoreError> {
+    let Some(before) = all(&mut *db, workspace).await?.into_iter().find(|webhook| webhook.id == *id) else {
+        return Ok(false);
+    };
     let result =
         sqlx::query("DELETE FROM webhook WHERE owner_kind = 'workspace' AND owner_id = ?1 AND webhook_id = ?2")
             .bind(workspace.as_str())
             .bind(id.as_str())
-            .execute(db)
+            .execute(&mut *db)
             .await
             .map_err(on_write)?;
-    one_row_or_none(&result, "deleting a webhook")
+    let deleted = one_row_or_none(&result, "deleting a webhook")?;
+    if deleted {
+        let owner = Owner::Workspace(workspace.clone());
+        audit::enter(db, &owner, act, Deed::webhook_deleted(&before)).await?;
+    }
+    Ok(deleted)
 }

@@ -1,12 +1,12 @@
 //! Table `workspace`.
 
-use claviger_core::{OrganizationId, WorkspaceId};
-use claviger_store::{Page, PutWorkspaceError, StoreError, Workspace, WorkspaceChange};
+use claviger_core::audit::Act;
+use claviger_core::{OrganizationId, Owner, WorkspaceId};
+use claviger_store::{Deed, Page, PutWorkspaceError, StoreError, Workspace, WorkspaceChange};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use crate::change;
 use crate::error::{on_read, on_write, one_row, one_row_or_none};
-use crate::read;
+use crate::{audit, change, read};
 
 #[derive(sqlx::FromRow)]
 struct WorkspaceRow {
@@ -29,7 +29,12 @@ impl TryFrom<WorkspaceRow> for Workspace {
     }
 }
 
-pub(crate) async fn put(db: &mut SqliteConnection, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError> {
+pub(crate) async fn put(
+    db: &mut SqliteConnection,
+    change: &WorkspaceChange,
+    act: &Act,
+) -> Result<Workspace, PutWorkspaceError> {
+    let before = one(&mut *db, &change.id).await?;
     let put = sqlx::query(
         "INSERT INTO workspace (owner_id, name, organization_id, created_at) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (owner_kind, owner_id) DO UPDATE
@@ -53,8 +58,12 @@ pub(crate) async fn put(db: &mut SqliteConnection, change: &WorkspaceChange) -> 
         Err(error) => return Err(on_write(error).into()),
     }
     change::workspace(db, &change.id).await?;
-    let stored = one(db, &change.id).await?;
-    Ok(stored.ok_or_else(|| StoreError::Unexpected("no workspace after it was stored".to_owned()))?)
+    let stored = one(&mut *db, &change.id).await?;
+    let stored = stored.ok_or_else(|| StoreError::Unexpected("no workspace after it was stored".to_owned()))?;
+    if let Some(deed) = Deed::workspace_put(before.as_ref(), &stored) {
+        audit::enter(db, &Owner::Workspace(stored.id.clone()), act, deed).await?;
+    }
+    Ok(stored)
 }
 
 pub(crate) async fn one(db: impl SqliteExecutor<'_>, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
@@ -84,7 +93,7 @@ pub(crate) async fn page(db: impl SqliteExecutor<'_>, page: &Page<WorkspaceId>) 
 }
 
 /// Deletes a workspace, and by the schema's own rules all that belongs to it.
-pub(crate) async fn delete(db: &mut SqliteConnection, id: &WorkspaceId) -> Result<bool, StoreError> {
+pub(crate) async fn delete(db: &mut SqliteConnection, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
     let result = sqlx::query("DELETE FROM workspace WHERE owner_kind = 'workspace' AND owner_id = ?1")
         .bind(id.as_str())
         .execute(&mut *db)
@@ -93,6 +102,7 @@ pub(crate) async fn delete(db: &mut SqliteConnection, id: &WorkspaceId) -> Resul
     let deleted = one_row_or_none(&result, "deleting a workspace")?;
     if deleted {
         change::workspace(db, id).await?;
+        audit::enter(db, &Owner::Workspace(id.clone()), act, Deed::workspace_deleted(id.as_str())).await?;
     }
     Ok(deleted)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, Timestamp};
+use claviger_store::contract::somebody;
 use claviger_store::{
     Change, ChangeSink, DataKeyUse, NewKey, OpenStoreError, OrganizationChange, Page, Store, StoreError,
 };
@@ -68,7 +69,7 @@ async fn what_was_stored_is_there_after_closing_and_opening() {
     let file = folder.path().join("claviger.db");
     let store = SqliteStore::open(&file).await.unwrap();
     store.put_canary_if_absent(b"canary").await.unwrap();
-    let added = store.add_key(&platform(), &new_key(0)).await.unwrap();
+    let added = store.add_key(&platform(), &new_key(0), &somebody()).await.unwrap();
     store.close().await;
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the log was moved into the file");
@@ -182,11 +183,11 @@ async fn the_bytes_of_a_deleted_key_are_in_none_of_the_files() {
     let folder = folder();
     let file = folder.path().join("claviger.db");
     let store = SqliteStore::open(&file).await.unwrap();
-    store.add_key(&platform(), &new_key(0)).await.unwrap();
-    store.add_key(&platform(), &new_key(0xa7)).await.unwrap();
+    store.add_key(&platform(), &new_key(0), &somebody()).await.unwrap();
+    store.add_key(&platform(), &new_key(0xa7), &somebody()).await.unwrap();
     assert!(fs::metadata(folder.path().join("claviger.db-wal")).unwrap().len() > 0);
 
-    assert!(store.delete_key(&platform(), &new_key(0xa7).id).await.unwrap());
+    assert!(store.delete_key(&platform(), &new_key(0xa7).id, &somebody()).await.unwrap());
 
     assert_eq!(fs::metadata(folder.path().join("claviger.db-wal")).unwrap().len(), 0);
     store.close().await;
@@ -203,15 +204,15 @@ async fn what_an_owner_had_is_in_none_of_the_files_once_it_goes_or_is_replaced()
     let group: OrganizationId = "group".parse().unwrap();
     let of_group = PoolId { owner: Owner::Organization(group.clone()), provider: "openai".parse().unwrap() };
     let made = OrganizationChange { id: group.clone(), name: None, keys_enabled: None, at: Timestamp::from_millis(1) };
-    store.put_organization(&made).await.unwrap();
+    store.put_organization(&made, &somebody()).await.unwrap();
     let empty = store.owners(&Page { after: None, limit: 10 }).await.unwrap();
     for pool in [&of_group, &platform()] {
-        store.add_key(pool, &new_key(0)).await.unwrap();
-        store.add_key(pool, &new_key(0xa7)).await.unwrap();
+        store.add_key(pool, &new_key(0), &somebody()).await.unwrap();
+        store.add_key(pool, &new_key(0xa7), &somebody()).await.unwrap();
     }
 
     assert!(log() > 0);
-    assert!(store.delete_organization(&group).await.unwrap());
+    assert!(store.delete_organization(&group, &somebody()).await.unwrap());
     assert_eq!(log(), 0);
     store.put_owners(&empty).await.unwrap();
     assert_eq!(log(), 0);

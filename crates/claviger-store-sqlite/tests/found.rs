@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use claviger_core::owner::PoolId;
 use claviger_core::{OrganizationId, Owner, ProviderId, Timestamp, WorkspaceId};
+use claviger_store::contract::somebody;
 use claviger_store::{
     DataKeyUse, Found, NewKey, OpenStoreError, OrganizationChange, Page, PoolOwner, Store, WorkspaceChange,
 };
@@ -252,10 +253,10 @@ async fn nothing_is_lost_when_an_older_file_is_brought_up_to_date() {
     // And it lives on as any other.
     let organization =
         OrganizationChange { id: group(), name: None, keys_enabled: None, at: Timestamp::from_millis(7) };
-    store.put_organization(&organization).await.unwrap();
+    store.put_organization(&organization, &somebody()).await.unwrap();
     let joining = WorkspaceChange { id: acme(), name: None, organization: Some(Some(group())), at: organization.at };
-    assert_eq!(store.put_workspace(&joining).await.unwrap().organization_id, Some(group()));
-    store.add_key(&pool, &new_key()).await.unwrap();
+    assert_eq!(store.put_workspace(&joining, &somebody()).await.unwrap().organization_id, Some(group()));
+    store.add_key(&pool, &new_key(), &somebody()).await.unwrap();
     assert_eq!(store.pool(&pool).await.unwrap().keys.last().unwrap().position.0, 4);
 }
 
@@ -278,7 +279,7 @@ async fn changes_are_numbered_on_when_an_older_file_is_brought_up_to_date() {
     of_schema_8(&file).await;
     let store = SqliteStore::open(&file).await.unwrap();
     store
-        .put_workspace(&WorkspaceChange { id: acme(), name: None, organization: None, at: new_key().at })
+        .put_workspace(&WorkspaceChange { id: acme(), name: None, organization: None, at: new_key().at }, &somebody())
         .await
         .unwrap();
     let mut db = shell(&file).await;

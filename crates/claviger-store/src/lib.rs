@@ -1,10 +1,12 @@
 //! What Claviger asks of a database.
 //!
-//! Every method is one transaction: it happens as a whole or not at all. A store holds sealed bytes and cannot open
+//! Every method is one transaction: it happens as a whole or not at all. A method that takes an [`Act`] enters what it
+//! changed in its owner's audit trail, in that transaction; where it changes nothing, or refuses, it enters nothing. A store holds sealed bytes and cannot open
 //! them. Rules that no concurrency may break (ten keys a pool, no secret twice in a pool, a key belongs to an owner that
 //! exists) are the database's own constraints, and come back as the error variants below.
 
 mod ailment;
+mod audit;
 pub mod contract;
 mod copy;
 mod error;
@@ -15,10 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use claviger_core::audit::{Act, AuditEntry, AuditHead};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 
 pub use ailment::{AilmentChange, AilmentStep};
+pub use audit::{AuditFilter, Deed};
 pub use copy::{CopyError, Counts, DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, PoolCopy};
 pub use error::{
     AddKeyError, AddPortalLinkError, AddWebhookError, ChangeKeyError, InsertTokenError, OpenStoreError,
@@ -100,7 +104,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn put_root_token_hash_if_absent(&self, hash: &[u8; 32]) -> Result<[u8; 32], StoreError>;
 
     /// Makes an organization, or changes what the caller names of it.
-    async fn put_organization(&self, change: &OrganizationChange) -> Result<Organization, StoreError>;
+    async fn put_organization(&self, change: &OrganizationChange, act: &Act) -> Result<Organization, StoreError>;
 
     /// One organization.
     async fn organization(&self, id: &OrganizationId) -> Result<Option<Organization>, StoreError>;
@@ -110,10 +114,10 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Deletes an organization with its data key and keys; its workspaces stay, and belong to none. False where there
     /// was none.
-    async fn delete_organization(&self, id: &OrganizationId) -> Result<bool, StoreError>;
+    async fn delete_organization(&self, id: &OrganizationId, act: &Act) -> Result<bool, StoreError>;
 
     /// Makes a workspace, or changes what the caller names of it.
-    async fn put_workspace(&self, change: &WorkspaceChange) -> Result<Workspace, PutWorkspaceError>;
+    async fn put_workspace(&self, change: &WorkspaceChange, act: &Act) -> Result<Workspace, PutWorkspaceError>;
 
     /// One workspace.
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError>;
@@ -122,10 +126,10 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn workspaces(&self, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError>;
 
     /// Deletes a workspace with its data key, keys and tokens. False where there was none.
-    async fn delete_workspace(&self, id: &WorkspaceId) -> Result<bool, StoreError>;
+    async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError>;
 
     /// Stores a new token.
-    async fn insert_token(&self, token: &TokenRecord) -> Result<(), InsertTokenError>;
+    async fn insert_token(&self, token: &TokenRecord, act: &Act) -> Result<(), InsertTokenError>;
 
     /// One token.
     async fn token(&self, id: &str) -> Result<Option<TokenRecord>, StoreError>;
@@ -138,7 +142,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Result<Vec<TokenRecord>, StoreError>;
 
     /// Deletes a token. False where there was none.
-    async fn delete_token(&self, id: &TokenId) -> Result<bool, StoreError>;
+    async fn delete_token(&self, id: &TokenId, act: &Act) -> Result<bool, StoreError>;
 
     /// An owner's keys, by provider's id and then creation order, without their sealed secrets.
     async fn keys(&self, owner: &Owner) -> Result<Vec<KeyRecord>, StoreError>;
@@ -148,7 +152,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn pool(&self, pool: &PoolId) -> Result<PoolRecord, StoreError>;
 
     /// Adds a key at the end of its pool.
-    async fn add_key(&self, pool: &PoolId, key: &NewKey) -> Result<KeyRecord, AddKeyError>;
+    async fn add_key(&self, pool: &PoolId, key: &NewKey, act: &Act) -> Result<KeyRecord, AddKeyError>;
 
     /// Replaces a key's secret. Its place in the rotation and its counts stay; it counts as readable again, nothing ails
     /// it, and its domain is not known any more.
@@ -157,16 +161,23 @@ pub trait Store: Send + Sync + fmt::Debug {
         pool: &PoolId,
         key: &KeyId,
         replacement: &KeyReplacement,
+        act: &Act,
     ) -> Result<KeyRecord, ReplaceKeyError>;
 
     /// Renames a key or switches it on or off.
-    async fn change_key(&self, owner: &Owner, key: &KeyId, change: &KeyChange) -> Result<KeyRecord, ChangeKeyError>;
+    async fn change_key(
+        &self,
+        owner: &Owner,
+        key: &KeyId,
+        change: &KeyChange,
+        act: &Act,
+    ) -> Result<KeyRecord, ChangeKeyError>;
 
     /// Deletes one key. False where the pool has no such key.
-    async fn delete_key(&self, pool: &PoolId, key: &KeyId) -> Result<bool, StoreError>;
+    async fn delete_key(&self, pool: &PoolId, key: &KeyId, act: &Act) -> Result<bool, StoreError>;
 
     /// Deletes all keys of a pool; answers how many there were.
-    async fn delete_keys(&self, pool: &PoolId) -> Result<u64, StoreError>;
+    async fn delete_keys(&self, pool: &PoolId, act: &Act) -> Result<u64, StoreError>;
 
     /// Notes whether a key opens, unless its secret was replaced since `sealed` was read. (Changes nothing that a pool in
     /// memory is made of, so it announces no change.)
@@ -216,13 +227,13 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn data_key(&self, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError>;
 
     /// Adds a webhook, whose secret was sealed with this data key.
-    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse) -> Result<(), AddWebhookError>;
+    async fn add_webhook(&self, webhook: &Webhook, data_key: &DataKeyUse, act: &Act) -> Result<(), AddWebhookError>;
 
     /// A workspace's webhooks, by id.
     async fn webhooks(&self, workspace: &WorkspaceId) -> Result<Vec<Webhook>, StoreError>;
 
     /// Deletes a webhook with all that is on its way to it. False where the workspace has no such webhook.
-    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId) -> Result<bool, StoreError>;
+    async fn delete_webhook(&self, workspace: &WorkspaceId, id: &WebhookId, act: &Act) -> Result<bool, StoreError>;
 
     /// Tells a workspace's webhooks of events: each those that it wants, once, however often this is called with them.
     async fn announce(&self, workspace: &WorkspaceId, events: &[NewEvent]) -> Result<(), StoreError>;
@@ -237,14 +248,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn end_delivery(&self, delivery: &Delivery, end: DeliveryEnd) -> Result<(), StoreError>;
 
     /// Stores a link to the portal.
-    async fn add_portal_link(&self, link: &PortalPass) -> Result<(), AddPortalLinkError>;
+    async fn add_portal_link(&self, link: &PortalPass, act: &Act) -> Result<(), AddPortalLinkError>;
 
     /// One link to the portal, unless it was used.
     async fn portal_link(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError>;
 
     /// Uses a link up, and begins a session in its place: of several that do so at once, one does. False where the link
     /// is not there any more, or has expired when the session begins.
-    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass) -> Result<bool, StoreError>;
+    async fn open_portal_link(&self, link: &PortalPass, session: &PortalPass, act: &Act) -> Result<bool, StoreError>;
 
     /// One session of the portal, also one that has expired.
     async fn portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<Option<PortalPass>, StoreError>;
@@ -258,11 +269,35 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Result<Vec<PortalPass>, StoreError>;
 
     /// Ends a session of the portal. False where the workspace has no such session.
-    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId) -> Result<bool, StoreError>;
+    async fn end_portal_session(&self, workspace: &WorkspaceId, id: &TokenId, act: &Act) -> Result<bool, StoreError>;
 
     /// Forgets links and sessions of the portal that expired before this, the oldest first and at most
     /// [`PORTAL_PORTION`]; answers how many.
     async fn forget_portal(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// Where an owner's audit trail ends; `None` while it has no entry. Also for owners that are gone.
+    async fn audit_head(&self, owner: &Owner) -> Result<Option<AuditHead>, StoreError>;
+
+    /// The heads of all audit trails, by owner (`organization`, `platform`, `workspace`, and id), after the page's cursor.
+    async fn audit_heads(&self, page: &Page<Owner>) -> Result<Vec<(Owner, AuditHead)>, StoreError>;
+
+    /// An owner's audit trail, the oldest entry first, after the entry that the page's cursor numbers.
+    async fn audit_entries(&self, owner: &Owner, page: &Page<u64>) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// An owner's audit trail, the newest entry first, before the entry that the page's cursor numbers.
+    async fn audit_log(
+        &self,
+        owner: &Owner,
+        filter: &AuditFilter,
+        page: &Page<u64>,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
+
+    /// Who has entries in an owner's audit trail, those who acted last first.
+    async fn audit_actors(&self, owner: &Owner, limit: u32) -> Result<Vec<String>, StoreError>;
+
+    /// Stores entries of an owner's audit trail as they are, in the place of whatever was there from the first of them
+    /// on, and moves the head to the last. For copying a whole deployment.
+    async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError>;
 
     /// How many there are of everything.
     async fn counts(&self) -> Result<Counts, StoreError>;

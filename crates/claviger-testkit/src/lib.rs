@@ -24,6 +24,18 @@ pub use flaky_link::FlakyLink;
 pub use population::Population;
 pub use process::Process;
 
+/// Who changes what a test changes past the use cases.
+#[must_use]
+pub fn somebody() -> claviger_core::audit::Act {
+    claviger_core::audit::Act {
+        actor: "somebody".to_owned(),
+        token: None,
+        via: claviger_core::audit::Via::Shell,
+        address: None,
+        at: claviger_core::Timestamp::from_millis(0),
+    }
+}
+
 /// Random text that can stand for a provider key: made anew each time, so that none is in the source.
 #[must_use]
 pub fn random_secret() -> String {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use claviger_core::access::TokenRole;
+use claviger_core::audit::AuditHead;
 use claviger_core::portal::PortalRole;
 use serde::Deserialize;
 
@@ -60,6 +61,11 @@ pub(crate) enum Command {
     },
     /// Make a link to a workspace's portal, which opens once
     PortalLink(PortalLinkFlags),
+    /// Prove and read the audit trails
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Move deployments between databases
     Store {
         #[command(subcommand)]
@@ -268,6 +274,44 @@ pub(crate) struct SecretFlags {
     /// Read the secret from FILE instead of standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) secret_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Walk along the audit trails and name what was altered, removed, inserted or moved
+    ///
+    /// Prints where each trail ends: the number of its last entry, and the hash that holds all of them. Written down
+    /// elsewhere, it proves later with --expect-head that nobody made the trail anew. Exits with 1 where anything is wrong.
+    Verify {
+        #[command(flatten)]
+        owner: AuditOwnerFlags,
+        /// Where the trail of the one owner ended at some time, as this command printed it then
+        #[arg(long, value_name = "NUMBER:HASH")]
+        expect_head: Option<AuditHead>,
+    },
+    /// Print the audit trails as JSON lines, the oldest entry first
+    Export {
+        #[command(flatten)]
+        owner: AuditOwnerFlags,
+        /// Only entries after this number; for one owner
+        #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+        after: u64,
+    },
+}
+
+/// Whose audit trail; all of them where none is named. Also that of an owner that is gone.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct AuditOwnerFlags {
+    /// The trail of this workspace
+    #[arg(long, value_name = "ID")]
+    pub(crate) workspace: Option<String>,
+    /// The trail of this organization
+    #[arg(long, value_name = "ID")]
+    pub(crate) organization: Option<String>,
+    /// The operator's own trail
+    #[arg(long)]
+    pub(crate) platform: bool,
 }
 
 #[derive(Debug, Subcommand)]

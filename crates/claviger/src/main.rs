@@ -49,6 +49,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Key { command } => admin::key(&settings, json, command).await,
             Command::Token { command } => admin::token(&settings, json, command).await,
             Command::PortalLink(link) => admin::portal_link(&settings, json, link).await,
+            Command::Audit { command } => admin::audit(&settings, json, command).await,
             Command::Store { command } => admin::store(json, command).await,
             Command::Health => health::run(&settings),
         }

@@ -1,5 +1,6 @@
 //! The control plane as callers see it: requests to the router, over a real store.
 
+mod audit;
 mod bodies;
 mod document;
 mod faults;

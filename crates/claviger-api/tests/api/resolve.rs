@@ -4,7 +4,7 @@ use claviger_app::KeyReplacement;
 use claviger_app::keyring::Rotation;
 use claviger_core::owner::PoolId;
 use claviger_core::{Owner, Timestamp};
-use claviger_testkit::{TestSettings, answered, random_secret};
+use claviger_testkit::{TestSettings, answered, random_secret, somebody};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ async fn damage(world: &World) {
         at: Timestamp::from_millis(0),
         data_key: record.data_key.clone().unwrap(),
     };
-    world.test.store.replace_key(&pool, &key.id, &replacement).await.unwrap();
+    world.test.store.replace_key(&pool, &key.id, &replacement, &somebody()).await.unwrap();
     // Went past the use cases, as another process's change would; this one tells of it.
     switch(world, ACME_KEYS, &json!(key.id), true).await;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp};
+use claviger_store::contract::somebody;
 use claviger_store::{
     AddKeyError, Change, ChangeSink, DataKeyUse, KeyRecord, KeyUse, NewKey, Store, StoreError, UseCounts,
     WorkspaceChange,
@@ -38,7 +39,7 @@ async fn add(store: &PostgresStore, number: u8) -> Result<KeyRecord, AddKeyError
         at: Timestamp::from_millis(number.into()),
         data_key,
     };
-    store.add_key(&platform(), &key).await
+    store.add_key(&platform(), &key, &somebody()).await
 }
 
 fn acme() -> WorkspaceChange {
@@ -185,7 +186,7 @@ async fn a_call_that_is_given_up_half_way_blocks_nobody() {
             tokio::task::yield_now().await;
         }
         drop(write);
-        store.delete_keys(&platform()).await.unwrap();
+        store.delete_keys(&platform(), &somebody()).await.unwrap();
         add(&store, number).await.unwrap();
     }
 }
@@ -204,7 +205,7 @@ async fn what_the_server_refuses_is_told_without_values() {
         at: date(1),
         data_key: DataKeyUse::New(vec![1]),
     };
-    let refused = store.add_key(&platform(), &key).await.unwrap_err();
+    let refused = store.add_key(&platform(), &key, &somebody()).await.unwrap_err();
     let said = format!("{refused} {refused:?}");
     assert!(matches!(refused, AddKeyError::Store(StoreError::Unexpected(_))), "{said}");
     assert!(said.contains("provider_key_masked_check"), "{said}");
@@ -242,7 +243,7 @@ async fn a_watch_ends_with_its_connection_and_can_be_begun_again() {
         let (ears, mut told) = ears();
         let scene = async {
             assert_eq!(told.recv().await, Some(Change::Everything));
-            store.put_workspace(&acme()).await.unwrap();
+            store.put_workspace(&acme(), &somebody()).await.unwrap();
             assert_eq!(told.recv().await, Some(Change::Workspace(acme().id)));
             database.end_connections(&mut db).await;
         };

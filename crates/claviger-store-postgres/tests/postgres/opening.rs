@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use claviger_core::{Owner, Timestamp};
+use claviger_store::contract::somebody;
 use claviger_store::{Found as _, OpenStoreError, Page, Store, StoreError, WorkspaceChange};
 use claviger_store_postgres::PostgresStore;
 use futures_util::future::{Either, join_all, select};
@@ -155,13 +156,13 @@ async fn an_up_to_date_database_needs_no_right_to_make_tables() {
     let rights = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {user}");
     run(&mut db, &rights).await.unwrap();
     let store = PostgresStore::open(&url, 2).await.unwrap();
-    store.put_workspace(&acme()).await.unwrap();
+    store.put_workspace(&acme(), &somebody()).await.unwrap();
     assert_eq!(store.keys(&Owner::Platform).await.unwrap(), []);
 
     run(&mut db, &format!("REVOKE INSERT ON owner FROM {user}")).await.unwrap();
-    let refused = store.delete_workspace(&acme().id).await;
+    let refused = store.delete_workspace(&acme().id, &somebody()).await;
     assert!(matches!(refused, Ok(true)), "{refused:?}");
-    let refused = store.put_workspace(&acme()).await;
+    let refused = store.put_workspace(&acme(), &somebody()).await;
     let Err(claviger_store::PutWorkspaceError::Store(StoreError::ReadOnly(_))) = refused else { panic!("{refused:?}") };
 }
 
@@ -200,7 +201,7 @@ async fn several_nodes_may_start_at_once_on_an_empty_database() {
 async fn what_was_stored_is_there_after_closing_and_opening() {
     let database = Database::new().await;
     let store: Arc<dyn Store> = Arc::new(database.store().await);
-    let stored = store.put_workspace(&acme()).await.unwrap();
+    let stored = store.put_workspace(&acme(), &somebody()).await.unwrap();
     store.close().await;
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     let again = database.store().await;
@@ -264,7 +265,7 @@ async fn ours_may_be_in_a_schema_of_their_own() {
     run(&mut db, "CREATE SCHEMA claviger; CREATE TABLE public.owner (id TEXT)").await.unwrap();
     let url = database.url() + "?options[search_path]=claviger";
     let store = PostgresStore::open(&url, 2).await.unwrap();
-    store.put_workspace(&acme()).await.unwrap();
+    store.put_workspace(&acme(), &somebody()).await.unwrap();
     let workspaces: i64 =
         sqlx::query_scalar("SELECT count(*) FROM claviger.workspace").fetch_one(&mut db).await.unwrap();
     assert_eq!(workspaces, 1);

@@ -4,6 +4,7 @@ use claviger_core::access::TokenRole;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::Position;
 use claviger_core::{KeyId, KeyStatus, Owner, Timestamp};
+use claviger_store::contract::somebody;
 use claviger_store::{AddKeyError, DataKeyUse, Found as _, NewKey, PoolKey, PoolOwner, Store, UseCounts};
 use claviger_store_postgres::PostgresStore;
 use sqlx::PgConnection;
@@ -110,7 +111,7 @@ async fn nine_more_keys_fit_and_not_a_tenth() {
                 at: Timestamp::from_millis(1),
                 data_key: DataKeyUse::Stored(vec![0x77]),
             };
-            store.add_key(&pool, &key).await
+            store.add_key(&pool, &key, &somebody()).await
         };
         let first = 20 + old * 20;
         for number in first..first + 9 {
@@ -130,7 +131,7 @@ async fn a_token_is_found_and_goes_with_its_workspace() {
     let store = database.store().await;
     let token = store.token("aaaaaaaaaaaaaaaa").await.unwrap().unwrap();
     assert_eq!((token.role, token.workspace, token.reveal), (TokenRole::Runtime, Some("acme".parse().unwrap()), true));
-    assert!(store.delete_workspace(&"acme".parse().unwrap()).await.unwrap());
+    assert!(store.delete_workspace(&"acme".parse().unwrap(), &somebody()).await.unwrap());
     assert_eq!(store.token("aaaaaaaaaaaaaaaa").await.unwrap(), None);
 }
 

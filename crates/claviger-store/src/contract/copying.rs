@@ -9,7 +9,8 @@ use claviger_core::{KeyName, KeyStatus, Owner, ProviderId};
 use super::Fresh;
 use super::given::{
     add, add_number, ailment, ails, at, belonging, fill, fingerprint, hook, ids, key_id, new_key, organization,
-    organization_id, pool_of, positions, read, sealed, token, used, webhook, workspace, workspace_id, workspace_of,
+    organization_id, pool_of, positions, read, sealed, somebody, token, used, webhook, workspace, workspace_id,
+    workspace_of,
 };
 use crate::{
     AddKeyError, CopyError, Counts, DataKeyCopy, DataKeyUse, KeyChange, KeyCopy, KeyRecord, KeyUse, NewKey,
@@ -26,10 +27,10 @@ async fn deployment(store: &dyn Store) {
         keys_enabled: Some(false),
         at: at(3),
     };
-    store.put_organization(&group).await.unwrap();
+    store.put_organization(&group, &somebody()).await.unwrap();
     organization(store, "acme").await;
     let named = WorkspaceChange { name: Some(Some("Acme".to_owned())), at: at(4), ..belonging("acme", Some("group")) };
-    store.put_workspace(&named).await.unwrap();
+    store.put_workspace(&named, &somebody()).await.unwrap();
     workspace_of(store, "beta", None).await;
     let owners =
         [Owner::Organization(organization_id("group")), Owner::Platform, Owner::Workspace(workspace_id("acme"))];
@@ -37,13 +38,13 @@ async fn deployment(store: &dyn Store) {
         let pool = pool_of(owner, "openai");
         fill(store, &pool, 1..=10).await;
         for gone in [2, 5, 10] {
-            assert!(store.delete_key(&pool, &key_id(gone)).await.unwrap());
+            assert!(store.delete_key(&pool, &key_id(gone), &somebody()).await.unwrap());
         }
         change_the_rest(store, &pool).await;
         // A pool without keys: its positions must not come again.
         let emptied = pool_of(owner, "exa");
         fill(store, &emptied, 20..=22).await;
-        store.delete_keys(&emptied).await.unwrap();
+        store.delete_keys(&emptied, &somebody()).await.unwrap();
     }
     for token in [
         token("aaaaaaaaaaaaaaaa", TokenRole::Service, None),
@@ -52,7 +53,7 @@ async fn deployment(store: &dyn Store) {
         token("bbbbbbbbbbbbbbbb", TokenRole::Runtime, Some("acme")),
         token("eeeeeeeeeeeeeeee", TokenRole::Member, Some("beta")),
     ] {
-        store.insert_token(&token).await.unwrap();
+        store.insert_token(&token, &somebody()).await.unwrap();
     }
     let wants = vec!["key.rejected".to_owned(), "key.recovered".to_owned()];
     hook(store, &Webhook { events: wants, ..webhook("acme", 1) }).await.unwrap();
@@ -63,7 +64,7 @@ async fn deployment(store: &dyn Store) {
 /// free slot.
 async fn change_the_rest(store: &dyn Store, pool: &PoolId) {
     let off = KeyChange { name: None, enabled: Some(false), at: at(30) };
-    store.change_key(&pool.owner, &key_id(1), &off).await.unwrap();
+    store.change_key(&pool.owner, &key_id(1), &off, &somebody()).await.unwrap();
     let counts = UseCounts { requests: 21, ok: 1, rate_limited: 2, rejected: 3, caller_errors: 4, provider_errors: 5 };
     let domain = Some("org-1".to_owned());
     store.record_uses(&[KeyUse { counts, domain, ..used(pool, 3, 31) }]).await.unwrap();
@@ -100,8 +101,8 @@ async fn copy_of(store: &dyn Store, owner: &Owner) -> OwnerCopy {
 async fn delete_all(store: &dyn Store, copies: &[OwnerCopy]) {
     for copy in copies {
         match &copy.owner {
-            Owner::Workspace(id) => assert!(store.delete_workspace(id).await.unwrap()),
-            Owner::Organization(id) => assert!(store.delete_organization(id).await.unwrap()),
+            Owner::Workspace(id) => assert!(store.delete_workspace(id, &somebody()).await.unwrap()),
+            Owner::Organization(id) => assert!(store.delete_organization(id, &somebody()).await.unwrap()),
             Owner::Platform => store.put_owners(&[nothing_of_the_platform()]).await.unwrap(),
         }
     }

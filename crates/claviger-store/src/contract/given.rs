@@ -1,6 +1,9 @@
 //! What the rules begin with.
 
+use std::net::Ipv4Addr;
+
 use claviger_core::access::TokenRole;
+use claviger_core::audit::{Act, Via};
 use claviger_core::health::{Ailment, AilmentKind};
 use claviger_core::owner::PoolId;
 use claviger_core::{EventId, KeyId, OrganizationId, Owner, Timestamp, TokenId, WebhookId, WorkspaceId};
@@ -14,6 +17,12 @@ pub(super) fn at(second: u64) -> Timestamp {
     Timestamp::from_millis(i64::try_from(second).unwrap() * 1_000)
 }
 
+/// Who does what the rules do.
+#[must_use]
+pub fn somebody() -> Act {
+    Act { actor: "ada".to_owned(), token: None, via: Via::Api, address: Some(Ipv4Addr::LOCALHOST.into()), at: at(1) }
+}
+
 pub(super) fn workspace_id(id: &str) -> WorkspaceId {
     id.parse().unwrap()
 }
@@ -24,7 +33,7 @@ pub(super) fn organization_id(id: &str) -> OrganizationId {
 
 pub(super) async fn workspace(store: &dyn Store, id: &str) -> Owner {
     let change = WorkspaceChange { id: workspace_id(id), name: None, organization: None, at: at(1) };
-    Owner::Workspace(store.put_workspace(&change).await.unwrap().id)
+    Owner::Workspace(store.put_workspace(&change, &somebody()).await.unwrap().id)
 }
 
 /// What makes a workspace belong to this organization, or to none.
@@ -39,12 +48,12 @@ pub(super) fn belonging(id: &str, organization: Option<&str>) -> WorkspaceChange
 
 /// A workspace that belongs to this organization, or to none.
 pub(super) async fn workspace_of(store: &dyn Store, id: &str, organization: Option<&str>) -> Owner {
-    Owner::Workspace(store.put_workspace(&belonging(id, organization)).await.unwrap().id)
+    Owner::Workspace(store.put_workspace(&belonging(id, organization), &somebody()).await.unwrap().id)
 }
 
 pub(super) async fn organization(store: &dyn Store, id: &str) -> Owner {
     let change = OrganizationChange { id: organization_id(id), name: None, keys_enabled: None, at: at(1) };
-    Owner::Organization(store.put_organization(&change).await.unwrap().id)
+    Owner::Organization(store.put_organization(&change, &somebody()).await.unwrap().id)
 }
 
 /// An owner of each kind.
@@ -109,7 +118,7 @@ pub(super) async fn add(store: &dyn Store, pool: &PoolId, key: NewKey) -> Result
         if let Some(data_key) = store.pool(pool).await?.data_key {
             key.data_key = DataKeyUse::Stored(data_key);
         }
-        match store.add_key(pool, &key).await {
+        match store.add_key(pool, &key, &somebody()).await {
             Err(AddKeyError::DataKeyChanged) => {}
             done => return done,
         }
@@ -174,7 +183,7 @@ pub(super) async fn hook(store: &dyn Store, webhook: &Webhook) -> Result<(), Add
     loop {
         let stored = store.data_key(&Owner::Workspace(webhook.workspace.clone())).await?;
         let data_key = stored.map_or(DataKeyUse::New(b"a data key".to_vec()), DataKeyUse::Stored);
-        match store.add_webhook(webhook, &data_key).await {
+        match store.add_webhook(webhook, &data_key, &somebody()).await {
             Err(AddWebhookError::DataKeyChanged) => {}
             done => return done,
         }

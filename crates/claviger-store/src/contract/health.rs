@@ -9,7 +9,7 @@ use futures_util::future::{join, join_all};
 use super::Fresh;
 use super::given::{
     ailment, ails, at, data_key, event, fill, heals, hook, key_id, listed, owners, pool, pool_of, read, replacement,
-    sealed, webhook,
+    sealed, somebody, webhook,
 };
 use crate::{AilmentChange, KeyChange, Page, ProbeClaim, Store};
 
@@ -75,7 +75,7 @@ pub async fn a_replaced_secret_is_well_and_stays_so(Fresh { store, .. }: Fresh) 
     fill(&*store, &pool, 1..=1).await;
     assert!(put(&*store, &pool, &ails(ailment(Rejected, 10, 20))).await);
     let data_key = data_key(&*store, &pool).await;
-    let replaced = store.replace_key(&pool, &key_id(1), &replacement(7, &data_key)).await.unwrap();
+    let replaced = store.replace_key(&pool, &key_id(1), &replacement(7, &data_key), &somebody()).await.unwrap();
     assert_eq!((replaced.ailment, stored(&*store, &pool).await), (None, None));
     // Learned of the old secret.
     assert!(!put(&*store, &pool, &ails(ailment(Rejected, 30, 40))).await);
@@ -148,7 +148,7 @@ pub async fn a_rejected_key_is_claimed_for_a_probe_when_its_rest_is_over(Fresh {
         assert!(store.put_ailment(&pool, &key_id(number), &sealed(number), &change).await.unwrap());
     }
     let off = KeyChange { name: None, enabled: Some(false), at: at(11) };
-    store.change_key(&pool.owner, &key_id(4), &off).await.unwrap();
+    store.change_key(&pool.owner, &key_id(4), &off, &somebody()).await.unwrap();
     store.mark_readable(&pool, &key_id(5), &sealed(5), false).await.unwrap();
 
     assert_eq!(claim(&*store, 19, 60, 10).await, []);

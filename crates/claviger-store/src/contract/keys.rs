@@ -6,7 +6,7 @@ use claviger_core::{KeyName, KeyStatus, Owner};
 use super::Fresh;
 use super::given::{
     add, add_number, at, data_key, fill, fingerprint, ids, key_id, listed, new_key, pool, pool_of, positions, read,
-    replacement, sealed, used, workspace,
+    replacement, sealed, somebody, used, workspace,
 };
 use crate::{
     AddKeyError, ChangeKeyError, DataKeyUse, KeyChange, KeyRecord, KeyReplacement, NewKey, PoolKey, PoolOwner,
@@ -24,7 +24,7 @@ pub async fn a_key_reads_back_as_it_was_added(Fresh { store, .. }: Fresh) {
         created_by: Some("user_1".to_owned()),
         ..new_key(1, DataKeyUse::New(b"a data key".to_vec()))
     };
-    let added = store.add_key(&pool, &key).await.unwrap();
+    let added = store.add_key(&pool, &key, &somebody()).await.unwrap();
     let record = KeyRecord {
         id: key_id(1),
         provider: pool.provider.clone(),
@@ -70,7 +70,7 @@ pub async fn a_key_of_nobody_is_refused(Fresh { store, .. }: Fresh) {
     for owner in [Owner::Workspace("acme".parse().unwrap()), Owner::Organization("acme".parse().unwrap())] {
         let pool = pool_of(&owner, "openai");
         for data_key in [DataKeyUse::New(b"a data key".to_vec()), DataKeyUse::Stored(b"a data key".to_vec())] {
-            let refused = store.add_key(&pool, &new_key(1, data_key)).await;
+            let refused = store.add_key(&pool, &new_key(1, data_key), &somebody()).await;
             assert!(matches!(refused, Err(AddKeyError::NoOwner)), "{refused:?}");
         }
         let pool = read(&*store, &pool).await;
@@ -92,7 +92,7 @@ pub async fn a_replaced_key_keeps_its_place_and_is_readable_again(Fresh { store,
     store.mark_readable(&pool, &key_id(2), &sealed(2), false).await.unwrap();
     store.record_uses(&[used(&pool, 2, 50)]).await.unwrap();
 
-    let replaced = store.replace_key(&pool, &key_id(2), &replacement(7, &data_key)).await.unwrap();
+    let replaced = store.replace_key(&pool, &key_id(2), &replacement(7, &data_key), &somebody()).await.unwrap();
 
     assert_eq!(replaced.status, KeyStatus::Active);
     assert_eq!(replaced.masked, "sk-new...0007");
@@ -105,20 +105,20 @@ pub async fn a_replaced_key_keeps_its_place_and_is_readable_again(Fresh { store,
     assert_eq!((&key.id, key.unreadable, &key.sealed), (&key_id(2), false, &sealed(7)));
     assert_eq!(key.fingerprint, fingerprint(7));
 
-    let nobody = store.replace_key(&pool, &key_id(9), &replacement(8, &data_key)).await;
+    let nobody = store.replace_key(&pool, &key_id(9), &replacement(8, &data_key), &somebody()).await;
     assert!(matches!(nobody, Err(ReplaceKeyError::NoKey)), "{nobody:?}");
 }
 
 pub async fn a_replacement_renames_only_where_it_names(Fresh { store, .. }: Fresh) {
     let pool = pool(&*store).await;
     let key = NewKey { name: name("before"), ..new_key(1, DataKeyUse::New(b"a data key".to_vec())) };
-    store.add_key(&pool, &key).await.unwrap();
+    store.add_key(&pool, &key, &somebody()).await.unwrap();
     let data_key = data_key(&*store, &pool).await;
     for (secret, renamed, expected) in
         [(2, None, name("before")), (3, Some(name("after")), name("after")), (4, Some(None), None)]
     {
         let replacement = KeyReplacement { name: renamed, ..replacement(secret, &data_key) };
-        let replaced = store.replace_key(&pool, &key_id(1), &replacement).await.unwrap();
+        let replaced = store.replace_key(&pool, &key_id(1), &replacement, &somebody()).await.unwrap();
         assert_eq!(replaced.name, expected);
     }
 }
@@ -128,7 +128,7 @@ pub async fn replacing_with_the_secret_of_another_key_is_a_duplicate(Fresh { sto
     fill(&*store, &pool, 1..=2).await;
     let data_key = data_key(&*store, &pool).await;
     let before = read(&*store, &pool).await;
-    let refused = store.replace_key(&pool, &key_id(2), &replacement(1, &data_key)).await;
+    let refused = store.replace_key(&pool, &key_id(2), &replacement(1, &data_key), &somebody()).await;
     assert!(matches!(&refused, Err(ReplaceKeyError::Duplicate(twin)) if *twin == key_id(1)), "{refused:?}");
     assert_eq!(read(&*store, &pool).await, before);
 }
@@ -137,7 +137,7 @@ pub async fn replacing_with_the_same_secret_is_no_duplicate(Fresh { store, .. }:
     let pool = pool(&*store).await;
     fill(&*store, &pool, 1..=2).await;
     let data_key = data_key(&*store, &pool).await;
-    store.replace_key(&pool, &key_id(2), &replacement(2, &data_key)).await.unwrap();
+    store.replace_key(&pool, &key_id(2), &replacement(2, &data_key), &somebody()).await.unwrap();
     assert_eq!(positions(&*store, &pool).await, [1, 2]);
 }
 
@@ -147,17 +147,17 @@ pub async fn a_change_touches_only_what_it_names(Fresh { store, .. }: Fresh) {
     let before = read(&*store, &pool).await.keys.remove(0);
 
     let off = KeyChange { name: None, enabled: Some(false), at: at(20) };
-    let switched = store.change_key(&pool.owner, &added.id, &off).await.unwrap();
+    let switched = store.change_key(&pool.owner, &added.id, &off, &somebody()).await.unwrap();
     assert_eq!(switched, KeyRecord { enabled: false, updated_at: at(20), ..added.clone() });
     assert_eq!(read(&*store, &pool).await.keys, [PoolKey { enabled: false, ..before.clone() }]);
 
     let renaming = KeyChange { name: Some(name("new")), enabled: None, at: at(21) };
-    let renamed = store.change_key(&pool.owner, &added.id, &renaming).await.unwrap();
+    let renamed = store.change_key(&pool.owner, &added.id, &renaming, &somebody()).await.unwrap();
     assert_eq!(renamed, KeyRecord { name: name("new"), updated_at: at(21), ..switched });
     assert_eq!(listed(&*store, &pool.owner, &added.id).await, renamed);
 
     let both = KeyChange { name: Some(None), enabled: Some(true), at: at(22) };
-    let changed = store.change_key(&pool.owner, &added.id, &both).await.unwrap();
+    let changed = store.change_key(&pool.owner, &added.id, &both, &somebody()).await.unwrap();
     assert_eq!(changed, KeyRecord { updated_at: at(22), ..added });
     assert_eq!(read(&*store, &pool).await.keys, [before]);
 }
@@ -215,23 +215,23 @@ pub async fn under_another_owner_or_provider_nothing_is_found(Fresh { store, .. 
     ];
     for other in &elsewhere {
         assert!(read(&*store, other).await.keys.is_empty(), "{other}");
-        let replaced = store.replace_key(other, &key, &replacement(2, &data_key)).await;
+        let replaced = store.replace_key(other, &key, &replacement(2, &data_key), &somebody()).await;
         assert!(matches!(replaced, Err(ReplaceKeyError::NoKey)), "{other}: {replaced:?}");
-        assert!(!store.delete_key(other, &key).await.unwrap(), "{other}");
-        assert_eq!(store.delete_keys(other).await.unwrap(), 0, "{other}");
+        assert!(!store.delete_key(other, &key, &somebody()).await.unwrap(), "{other}");
+        assert_eq!(store.delete_keys(other, &somebody()).await.unwrap(), 0, "{other}");
         store.mark_readable(other, &key, &sealed(1), false).await.unwrap();
         store.record_uses(&[used(other, 1, 50)]).await.unwrap();
     }
     for owner in elsewhere[..3].iter().map(|pool| &pool.owner) {
         assert_eq!(store.keys(owner).await.unwrap(), []);
         let off = KeyChange { name: None, enabled: Some(false), at: at(50) };
-        let changed = store.change_key(owner, &key, &off).await;
+        let changed = store.change_key(owner, &key, &off, &somebody()).await;
         assert!(matches!(changed, Err(ChangeKeyError::NoKey)), "{owner}: {changed:?}");
     }
     assert_eq!((read(&*store, &pool).await, store.keys(&pool.owner).await.unwrap()), before);
 
     // Nor do equal ids or secrets of two owners meet.
     add(&*store, &elsewhere[0], new_key(1, DataKeyUse::New(b"the neighbour's data key".to_vec()))).await.unwrap();
-    assert!(store.delete_key(&elsewhere[0], &key).await.unwrap());
+    assert!(store.delete_key(&elsewhere[0], &key, &somebody()).await.unwrap());
     assert_eq!((read(&*store, &pool).await, store.keys(&pool.owner).await.unwrap()), before);
 }

@@ -8,6 +8,7 @@
 //!
 //! Every rule is then a test of its own, named after its sentence. Backends run on tokio, so the tests do, too.
 
+pub mod audit;
 pub mod copying;
 pub mod data_keys;
 mod given;
@@ -27,6 +28,8 @@ pub mod workspaces;
 use std::sync::Arc;
 
 use crate::Store;
+
+pub use given::somebody;
 
 /// An empty database, opened twice.
 #[derive(Clone, Debug)]
@@ -131,6 +134,14 @@ macro_rules! contract_tests {
             portal::links_and_sessions_go_with_their_workspace;
             portal::putting_a_workspace_ends_its_sessions;
             portal::expired_links_and_sessions_are_forgotten_in_portions;
+            audit::every_change_is_entered_in_its_owners_trail;
+            audit::an_entry_says_who_when_from_where_and_what_was_before;
+            audit::what_changes_nothing_or_is_refused_is_not_entered;
+            audit::a_trail_outlives_its_owner_and_goes_on_when_it_comes_again;
+            audit::changes_of_two_processes_at_once_make_one_chain;
+            audit::a_trail_is_read_from_either_end_in_pages_and_by_provider_and_actor;
+            audit::heads_come_in_pages_by_kind_and_id;
+            audit::copied_entries_take_the_place_of_what_was_there;
             watching::a_watcher_begins_with_nothing_to_trust;
             watching::a_watcher_proves_again_and_again_that_it_hears;
             watching::what_was_committed_before_a_proof_was_told_before_it;

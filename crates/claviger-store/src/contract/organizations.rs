@@ -4,8 +4,8 @@ use claviger_core::Owner;
 
 use super::Fresh;
 use super::given::{
-    add_number, at, belonging, fill, ids, key_id, organization, organization_id, pool_of, positions, read, workspace,
-    workspace_id, workspace_of,
+    add_number, at, belonging, fill, ids, key_id, organization, organization_id, pool_of, positions, read, somebody,
+    workspace, workspace_id, workspace_of,
 };
 use crate::{OrganizationChange, Page, PoolOwner, PutWorkspaceError, Store, WorkspaceChange};
 
@@ -16,29 +16,30 @@ fn untouched(second: u64) -> OrganizationChange {
 
 pub async fn an_organization_is_made_once_and_changed_by_what_is_named(Fresh { store, .. }: Fresh) {
     let named = OrganizationChange { name: Some(Some("Group".to_owned())), ..untouched(1) };
-    let made = store.put_organization(&named).await.unwrap();
+    let made = store.put_organization(&named, &somebody()).await.unwrap();
     assert_eq!((made.name.as_deref(), made.keys_enabled, made.created_at), (Some("Group"), true, at(1)));
     assert_eq!(store.organization(&made.id).await.unwrap().as_ref(), Some(&made));
 
-    assert_eq!(store.put_organization(&untouched(2)).await.unwrap(), made);
+    assert_eq!(store.put_organization(&untouched(2), &somebody()).await.unwrap(), made);
     let off = OrganizationChange { keys_enabled: Some(false), ..untouched(3) };
-    let switched = store.put_organization(&off).await.unwrap();
+    let switched = store.put_organization(&off, &somebody()).await.unwrap();
     assert_eq!((switched.name.as_deref(), switched.keys_enabled, switched.created_at), (Some("Group"), false, at(1)));
-    assert_eq!(store.put_organization(&untouched(4)).await.unwrap(), switched);
-    let cleared = store.put_organization(&OrganizationChange { name: Some(None), ..untouched(5) }).await.unwrap();
+    assert_eq!(store.put_organization(&untouched(4), &somebody()).await.unwrap(), switched);
+    let cleared =
+        store.put_organization(&OrganizationChange { name: Some(None), ..untouched(5) }, &somebody()).await.unwrap();
     assert_eq!((cleared.name.as_deref(), cleared.keys_enabled), (None, false));
     let on = OrganizationChange { keys_enabled: Some(true), ..untouched(6) };
-    assert!(store.put_organization(&on).await.unwrap().keys_enabled);
+    assert!(store.put_organization(&on, &somebody()).await.unwrap().keys_enabled);
 }
 
 pub async fn an_organization_may_be_made_switched_off(Fresh { store, .. }: Fresh) {
     let off = OrganizationChange { keys_enabled: Some(false), ..untouched(1) };
-    assert!(!store.put_organization(&off).await.unwrap().keys_enabled);
+    assert!(!store.put_organization(&off, &somebody()).await.unwrap().keys_enabled);
 }
 
 pub async fn an_organization_that_is_not_there_is_none(Fresh { store, .. }: Fresh) {
     assert_eq!(store.organization(&organization_id("group")).await.unwrap(), None);
-    assert!(!store.delete_organization(&organization_id("group")).await.unwrap());
+    assert!(!store.delete_organization(&organization_id("group"), &somebody()).await.unwrap());
 }
 
 async fn page(store: &dyn Store, after: Option<&str>, limit: u32) -> Vec<String> {
@@ -69,8 +70,8 @@ pub async fn deleting_an_organization_takes_its_keys_and_leaves_other_owners(Fre
         fill(&*store, pool, first..=first + 1).await;
     }
 
-    assert!(store.delete_organization(&organization_id("group")).await.unwrap());
-    assert!(!store.delete_organization(&organization_id("group")).await.unwrap());
+    assert!(store.delete_organization(&organization_id("group"), &somebody()).await.unwrap());
+    assert!(!store.delete_organization(&organization_id("group"), &somebody()).await.unwrap());
 
     assert_eq!(store.organization(&organization_id("group")).await.unwrap(), None);
     assert_eq!(store.keys(&group).await.unwrap(), []);
@@ -100,7 +101,7 @@ pub async fn an_organization_that_goes_leaves_its_workspaces_without_one(Fresh {
     for (id, parent) in [("acme", Some("group")), ("beta", Some("group")), ("gamma", Some("other")), ("delta", None)] {
         workspace_of(&*store, id, parent).await;
     }
-    store.delete_organization(&organization_id("group")).await.unwrap();
+    store.delete_organization(&organization_id("group"), &somebody()).await.unwrap();
     for id in ["acme", "beta", "delta"] {
         assert_eq!(parent_of(&*store, id).await, None, "{id}");
     }
@@ -115,8 +116,8 @@ pub async fn an_organization_made_again_starts_empty(Fresh { store, .. }: Fresh)
     let pool = pool_of(&organization(&*store, "group").await, "openai");
     fill(&*store, &pool, 1..=2).await;
     let off = OrganizationChange { keys_enabled: Some(false), ..untouched(2) };
-    store.put_organization(&off).await.unwrap();
-    store.delete_organization(&organization_id("group")).await.unwrap();
+    store.put_organization(&off, &somebody()).await.unwrap();
+    store.delete_organization(&organization_id("group"), &somebody()).await.unwrap();
 
     organization(&*store, "group").await;
     let empty = read(&*store, &pool).await;
@@ -127,7 +128,7 @@ pub async fn an_organization_made_again_starts_empty(Fresh { store, .. }: Fresh)
 }
 
 pub async fn a_workspace_of_an_unknown_organization_is_refused(Fresh { store, .. }: Fresh) {
-    let refused = store.put_workspace(&belonging("acme", Some("nobody"))).await;
+    let refused = store.put_workspace(&belonging("acme", Some("nobody")), &somebody()).await;
     assert!(matches!(refused, Err(PutWorkspaceError::NoOrganization)), "{refused:?}");
     assert_eq!(store.workspace(&workspace_id("acme")).await.unwrap(), None);
     assert_eq!(read(&*store, &pool_of(&Owner::Workspace(workspace_id("acme")), "openai")).await.owner, None);
@@ -137,7 +138,7 @@ pub async fn a_workspace_of_an_unknown_organization_is_refused(Fresh { store, ..
     workspace_of(&*store, "acme", Some("group")).await;
     let before = store.workspace(&workspace_id("acme")).await.unwrap();
     let change = WorkspaceChange { name: Some(Some("Acme".to_owned())), ..belonging("acme", Some("acme")) };
-    let refused = store.put_workspace(&change).await;
+    let refused = store.put_workspace(&change, &somebody()).await;
     assert!(matches!(refused, Err(PutWorkspaceError::NoOrganization)), "{refused:?}");
     assert_eq!(store.workspace(&workspace_id("acme")).await.unwrap(), before);
 }
@@ -148,7 +149,7 @@ pub async fn a_workspace_joins_moves_and_leaves(Fresh { store, .. }: Fresh) {
     workspace(&*store, "acme").await;
     assert_eq!(parent_of(&*store, "acme").await, None);
     for parent in [Some("group"), Some("other"), Some("other"), None] {
-        let put = store.put_workspace(&belonging("acme", parent)).await.unwrap();
+        let put = store.put_workspace(&belonging("acme", parent), &somebody()).await.unwrap();
         assert_eq!(put.organization_id, parent.map(organization_id));
         assert_eq!(parent_of(&*store, "acme").await.as_deref(), parent);
     }
@@ -163,9 +164,9 @@ pub async fn an_organization_that_is_not_named_stays(Fresh { store, .. }: Fresh)
         organization: None,
         at: at(2),
     };
-    let renamed = store.put_workspace(&renaming).await.unwrap();
+    let renamed = store.put_workspace(&renaming, &somebody()).await.unwrap();
     assert_eq!((renamed.name.as_deref(), renamed.organization_id), (Some("Acme"), Some(organization_id("group"))));
-    let moved = store.put_workspace(&belonging("acme", None)).await.unwrap();
+    let moved = store.put_workspace(&belonging("acme", None), &somebody()).await.unwrap();
     assert_eq!((moved.name.as_deref(), moved.organization_id), (Some("Acme"), None));
 }
 
@@ -177,7 +178,7 @@ pub async fn a_workspace_and_an_organization_of_one_id_are_two(Fresh { store, ..
     assert_eq!(ids(&*store, &pools[0]).await, [key_id(1)]);
     assert_eq!(ids(&*store, &pools[1]).await, [key_id(2)]);
 
-    assert!(store.delete_workspace(&workspace_id("acme")).await.unwrap());
+    assert!(store.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap());
     assert_eq!(ids(&*store, &pools[0]).await, [key_id(1)]);
     assert!(store.organization(&organization_id("acme")).await.unwrap().is_some());
 }
@@ -205,7 +206,7 @@ pub async fn a_pool_tells_what_rotation_needs_of_its_owner(Fresh { store, .. }: 
         }
     }
     let off = OrganizationChange { keys_enabled: Some(false), ..untouched(9) };
-    store.put_organization(&off).await.unwrap();
+    store.put_organization(&off, &somebody()).await.unwrap();
     let found = read(&*store, &pool_of(&group, "openai")).await;
     assert_eq!((found.owner, found.keys.len()), (Some(PoolOwner::Organization { keys_enabled: false }), 2));
 }

@@ -5,7 +5,7 @@ use claviger_core::Owner;
 use super::Fresh;
 use super::given::{
     add, add_number, fill, fingerprint, ids, key_id, new_key, organization, owners, pool, pool_of, positions, read,
-    workspace,
+    somebody, workspace,
 };
 use crate::{AddKeyError, DataKeyUse, NewKey};
 
@@ -18,7 +18,7 @@ pub async fn ten_keys_fit_and_the_eleventh_is_refused(Fresh { store, .. }: Fresh
         assert!(matches!(refused, Err(AddKeyError::PoolFull)), "{pool}: {refused:?}");
         assert_eq!(read(&*store, &pool).await, before);
 
-        assert!(store.delete_key(&pool, &key_id(4)).await.unwrap());
+        assert!(store.delete_key(&pool, &key_id(4), &somebody()).await.unwrap());
         add_number(&*store, &pool, 11).await.unwrap();
         let refused = add_number(&*store, &pool, 12).await;
         assert!(matches!(refused, Err(AddKeyError::PoolFull)), "{pool}: {refused:?}");
@@ -51,7 +51,7 @@ pub async fn a_secret_twice_in_a_pool_is_a_duplicate_naming_the_key(Fresh { stor
         let refused = add(&*store, &pool, again.clone()).await;
         assert!(matches!(&refused, Err(AddKeyError::Duplicate(twin)) if *twin == key_id(2)), "{pool}: {refused:?}");
 
-        assert!(store.delete_key(&pool, &key_id(2)).await.unwrap());
+        assert!(store.delete_key(&pool, &key_id(2), &somebody()).await.unwrap());
         add(&*store, &pool, again.clone()).await.unwrap();
     }
 }
@@ -70,7 +70,7 @@ pub async fn order_is_creation_order_whatever_the_slot(Fresh { store, .. }: Fres
     // Ids that sort the other way round, and dates that all but one are later than the next.
     fill(&*store, &pool, (11..=20).rev()).await;
     for gone in [20, 17, 12] {
-        assert!(store.delete_key(&pool, &key_id(gone)).await.unwrap());
+        assert!(store.delete_key(&pool, &key_id(gone), &somebody()).await.unwrap());
     }
     fill(&*store, &pool, [3, 2, 1]).await;
     let expected = [19, 18, 16, 15, 14, 13, 11, 3, 2, 1].map(key_id);
@@ -84,10 +84,10 @@ pub async fn positions_are_never_used_again(Fresh { store, .. }: Fresh) {
         let pool = pool_of(&owner, "openai");
         fill(&*store, &pool, 1..=3).await;
         assert_eq!(positions(&*store, &pool).await, [1, 2, 3]);
-        assert!(store.delete_key(&pool, &key_id(3)).await.unwrap());
+        assert!(store.delete_key(&pool, &key_id(3), &somebody()).await.unwrap());
         fill(&*store, &pool, 4..=4).await;
         assert_eq!(positions(&*store, &pool).await, [1, 2, 4]);
-        assert_eq!(store.delete_keys(&pool).await.unwrap(), 3);
+        assert_eq!(store.delete_keys(&pool, &somebody()).await.unwrap(), 3);
         fill(&*store, &pool, 5..=6).await;
         assert_eq!(positions(&*store, &pool).await, [5, 6]);
     }
@@ -95,10 +95,10 @@ pub async fn positions_are_never_used_again(Fresh { store, .. }: Fresh) {
 
 pub async fn deleting_a_key_that_is_not_there_is_told(Fresh { store, .. }: Fresh) {
     let pool = pool(&*store).await;
-    assert_eq!(store.delete_keys(&pool).await.unwrap(), 0);
+    assert_eq!(store.delete_keys(&pool, &somebody()).await.unwrap(), 0);
     fill(&*store, &pool, 1..=2).await;
-    assert!(store.delete_key(&pool, &key_id(1)).await.unwrap());
-    assert!(!store.delete_key(&pool, &key_id(1)).await.unwrap());
-    assert_eq!(store.delete_keys(&pool).await.unwrap(), 1);
-    assert_eq!(store.delete_keys(&pool).await.unwrap(), 0);
+    assert!(store.delete_key(&pool, &key_id(1), &somebody()).await.unwrap());
+    assert!(!store.delete_key(&pool, &key_id(1), &somebody()).await.unwrap());
+    assert_eq!(store.delete_keys(&pool, &somebody()).await.unwrap(), 1);
+    assert_eq!(store.delete_keys(&pool, &somebody()).await.unwrap(), 0);
 }

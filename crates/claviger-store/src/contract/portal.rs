@@ -5,11 +5,11 @@ use claviger_core::portal::{PortalMode, PortalRole};
 use futures_util::future::join_all;
 
 use super::Fresh;
-use super::given::{at, workspace, workspace_id};
+use super::given::{at, somebody, workspace, workspace_id};
 use crate::{AddPortalLinkError, PORTAL_PORTION, Page, PortalGrant, PortalPass, Store};
 
 /// A pass whose id is this letter, from the first second to this one.
-fn pass(workspace: &str, letter: char, until: u64) -> PortalPass {
+pub(super) fn pass(workspace: &str, letter: char, until: u64) -> PortalPass {
     PortalPass {
         id: id(letter),
         hash: [9; 32],
@@ -44,8 +44,8 @@ fn picky(letter: char) -> PortalPass {
 }
 
 async fn open(store: &dyn Store, link: &PortalPass, session: &PortalPass) {
-    store.add_portal_link(link).await.unwrap();
-    assert!(store.open_portal_link(link, session).await.unwrap());
+    store.add_portal_link(link, &somebody()).await.unwrap();
+    assert!(store.open_portal_link(link, session, &somebody()).await.unwrap());
 }
 
 async fn listed(store: &dyn Store, after: Option<char>, limit: u32) -> Vec<TokenId> {
@@ -58,29 +58,31 @@ pub async fn links_and_sessions_read_back(Fresh { store, .. }: Fresh) {
     workspace(&*store, "acme").await;
     let acme = workspace_id("acme");
     for link in [pass("acme", 'a', 100), picky('b')] {
-        store.add_portal_link(&link).await.unwrap();
+        store.add_portal_link(&link, &somebody()).await.unwrap();
         assert_eq!(store.portal_link(&acme, &link.id).await.unwrap().as_ref(), Some(&link));
         assert_eq!(store.portal_session(&acme, &link.id).await.unwrap(), None, "a link is no session");
     }
     let session = picky('c');
-    assert!(store.open_portal_link(&picky('b'), &session).await.unwrap());
+    assert!(store.open_portal_link(&picky('b'), &session, &somebody()).await.unwrap());
     assert_eq!(store.portal_session(&acme, &session.id).await.unwrap().as_ref(), Some(&session));
     assert_eq!(store.portal_link(&acme, &session.id).await.unwrap(), None, "a session is no link");
     assert_eq!(store.portal_link(&acme, &id('b')).await.unwrap(), None, "it was used");
 }
 
 pub async fn a_link_to_nobodys_portal_is_refused(Fresh { store, .. }: Fresh) {
-    let refused = store.add_portal_link(&pass("acme", 'a', 100)).await;
+    let refused = store.add_portal_link(&pass("acme", 'a', 100), &somebody()).await;
     assert!(matches!(refused, Err(AddPortalLinkError::NoWorkspace)), "{refused:?}");
 }
 
 pub async fn of_several_that_open_a_link_at_once_one_does(Fresh { store, other }: Fresh) {
     workspace(&*store, "acme").await;
     let link = pass("acme", 'z', 100);
-    store.add_portal_link(&link).await.unwrap();
+    store.add_portal_link(&link, &somebody()).await.unwrap();
     let sessions: Vec<_> = ('a'..='p').map(|letter| pass("acme", letter, 100)).collect();
     let stores = [&*store, &*other].into_iter().cycle();
-    let opened = join_all(sessions.iter().zip(stores).map(|(session, store)| store.open_portal_link(&link, session)));
+    let act = somebody();
+    let opened =
+        join_all(sessions.iter().zip(stores).map(|(session, store)| store.open_portal_link(&link, session, &act)));
     let opened = opened.await.into_iter().filter(|opened| *opened.as_ref().unwrap()).count();
     assert_eq!((opened, listed(&*store, None, 100).await.len()), (1, 1));
 }
@@ -88,12 +90,12 @@ pub async fn of_several_that_open_a_link_at_once_one_does(Fresh { store, other }
 pub async fn an_expired_link_opens_nothing(Fresh { store, .. }: Fresh) {
     workspace(&*store, "acme").await;
     let link = pass("acme", 'a', 20);
-    store.add_portal_link(&link).await.unwrap();
+    store.add_portal_link(&link, &somebody()).await.unwrap();
     let late = PortalPass { created_at: at(20), ..pass("acme", 'b', 100) };
-    assert!(!store.open_portal_link(&link, &late).await.unwrap());
+    assert!(!store.open_portal_link(&link, &late, &somebody()).await.unwrap());
     assert_eq!(listed(&*store, None, 10).await, []);
     let in_time = PortalPass { created_at: at(19), ..late };
-    assert!(store.open_portal_link(&link, &in_time).await.unwrap());
+    assert!(store.open_portal_link(&link, &in_time, &somebody()).await.unwrap());
 }
 
 pub async fn sessions_are_listed_and_ended_in_their_workspace(Fresh { store, .. }: Fresh) {
@@ -104,15 +106,15 @@ pub async fn sessions_are_listed_and_ended_in_their_workspace(Fresh { store, .. 
         open(&*store, &link, &pass("acme", letter, until)).await;
     }
     open(&*store, &pass("other", 'z', 100), &pass("other", 'e', 100)).await;
-    store.add_portal_link(&link).await.unwrap();
+    store.add_portal_link(&link, &somebody()).await.unwrap();
     assert_eq!(listed(&*store, None, 10).await, [id('a'), id('b'), id('d')]);
     assert_eq!(listed(&*store, Some('a'), 1).await, [id('b')]);
 
     let (acme, other) = (workspace_id("acme"), workspace_id("other"));
-    assert!(!store.end_portal_session(&other, &id('a')).await.unwrap(), "it is another workspace's");
-    assert!(!store.end_portal_session(&acme, &id('z')).await.unwrap(), "it is a link");
-    assert!(store.end_portal_session(&acme, &id('a')).await.unwrap());
-    assert!(!store.end_portal_session(&acme, &id('a')).await.unwrap());
+    assert!(!store.end_portal_session(&other, &id('a'), &somebody()).await.unwrap(), "it is another workspace's");
+    assert!(!store.end_portal_session(&acme, &id('z'), &somebody()).await.unwrap(), "it is a link");
+    assert!(store.end_portal_session(&acme, &id('a'), &somebody()).await.unwrap());
+    assert!(!store.end_portal_session(&acme, &id('a'), &somebody()).await.unwrap());
     assert_eq!(store.portal_session(&acme, &id('a')).await.unwrap(), None);
     assert_eq!(listed(&*store, None, 10).await, [id('b'), id('d')]);
 }
@@ -121,9 +123,9 @@ pub async fn links_and_sessions_go_with_their_workspace(Fresh { store, .. }: Fre
     workspace(&*store, "acme").await;
     open(&*store, &pass("acme", 'z', 100), &pass("acme", 'a', 100)).await;
     let link = pass("acme", 'b', 100);
-    store.add_portal_link(&link).await.unwrap();
-    assert!(store.delete_workspace(&workspace_id("acme")).await.unwrap());
-    assert!(!store.open_portal_link(&link, &pass("acme", 'c', 100)).await.unwrap());
+    store.add_portal_link(&link, &somebody()).await.unwrap();
+    assert!(store.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap());
+    assert!(!store.open_portal_link(&link, &pass("acme", 'c', 100), &somebody()).await.unwrap());
     workspace(&*store, "acme").await;
     assert_eq!(listed(&*store, None, 10).await, []);
     assert_eq!(store.portal_link(&link.grant.workspace, &link.id).await.unwrap(), None);
@@ -141,8 +143,8 @@ pub async fn putting_a_workspace_ends_its_sessions(Fresh { store, .. }: Fresh) {
 pub async fn expired_links_and_sessions_are_forgotten_in_portions(Fresh { store, .. }: Fresh) {
     workspace(&*store, "acme").await;
     open(&*store, &pass("acme", 'z', 100), &pass("acme", 'a', 20)).await;
-    store.add_portal_link(&pass("acme", 'b', 30)).await.unwrap();
-    store.add_portal_link(&pass("acme", 'c', 40)).await.unwrap();
+    store.add_portal_link(&pass("acme", 'b', 30), &somebody()).await.unwrap();
+    store.add_portal_link(&pass("acme", 'c', 40), &somebody()).await.unwrap();
     assert_eq!(store.forget_portal(at(20)).await.unwrap(), 0);
     assert_eq!(store.forget_portal(at(40)).await.unwrap(), 2);
     assert_eq!(store.forget_portal(at(40)).await.unwrap(), 0);
@@ -155,7 +157,7 @@ pub async fn expired_links_and_sessions_are_forgotten_in_portions(Fresh { store,
         PortalPass { id: id.parse().unwrap(), ..pass("acme", 'a', 10) }
     });
     for link in many {
-        store.add_portal_link(&link).await.unwrap();
+        store.add_portal_link(&link, &somebody()).await.unwrap();
     }
     assert_eq!(store.forget_portal(at(11)).await.unwrap(), u64::from(PORTAL_PORTION));
     assert_eq!(store.forget_portal(at(11)).await.unwrap(), 1);

@@ -9,7 +9,7 @@ use futures_util::future::{join, join_all};
 use super::Fresh;
 use super::given::{
     add, add_number, belonging, data_key, fill, fingerprint, ids, key_id, new_key, organization, organization_id,
-    owners, pool, pool_of, positions, read, replacement, workspace,
+    owners, pool, pool_of, positions, read, replacement, somebody, workspace,
 };
 use crate::{AddKeyError, DataKeyUse, KeyRecord, NewKey, PutWorkspaceError, ReplaceKeyError, Store};
 
@@ -60,7 +60,7 @@ pub async fn one_secret_added_at_once_is_stored_once(Fresh { store, other }: Fre
 pub async fn of_two_first_adds_with_new_data_keys_one_wins(Fresh { store, other }: Fresh) {
     let pool = pool(&*store).await;
     let [one, two] = [(1, b"one"), (2, b"two")].map(|(n, data_key)| new_key(n, DataKeyUse::New(data_key.to_vec())));
-    let (first, second) = join(store.add_key(&pool, &one), other.add_key(&pool, &two)).await;
+    let (first, second) = join(store.add_key(&pool, &one, &somebody()), other.add_key(&pool, &two, &somebody())).await;
     let (won, lost, winner) =
         if first.is_ok() { (first, second, b"one".as_slice()) } else { (second, first, b"two".as_slice()) };
     assert!(matches!(lost, Err(AddKeyError::DataKeyChanged)), "{lost:?}");
@@ -71,7 +71,8 @@ pub async fn of_two_first_adds_with_new_data_keys_one_wins(Fresh { store, other 
 pub async fn adds_against_deletions_of_the_whole_pool_add_up(Fresh { store, other }: Fresh) {
     let pool = pool(&*store).await;
     let adds = join_all((1..=40).map(|number| add_number(&*store, &pool, number)));
-    let deletions = join_all((0..8).map(|_| other.delete_keys(&pool)));
+    let act = somebody();
+    let deletions = join_all((0..8).map(|_| other.delete_keys(&pool, &act)));
     let (added, deleted) = join(adds, deletions).await;
 
     for refused in added.iter().filter(|added| added.is_err()) {
@@ -94,7 +95,8 @@ pub async fn a_replacement_against_a_deletion_leaves_nothing(Fresh { store, othe
         let replacement = replacement(100 + number, &data_key(&*store, &pool).await);
         let key = key_id(number);
         let (replaced, deleted) =
-            join(store.replace_key(&pool, &key, &replacement), other.delete_key(&pool, &key)).await;
+            join(store.replace_key(&pool, &key, &replacement, &somebody()), other.delete_key(&pool, &key, &somebody()))
+                .await;
         assert!(matches!(replaced, Ok(_) | Err(ReplaceKeyError::NoKey)), "{replaced:?}");
         assert!(deleted.unwrap());
         assert!(ids(&*store, &pool).await.is_empty());
@@ -103,8 +105,8 @@ pub async fn a_replacement_against_a_deletion_leaves_nothing(Fresh { store, othe
 
 async fn delete_owner(store: &dyn Store, owner: &Owner) -> bool {
     match owner {
-        Owner::Workspace(id) => store.delete_workspace(id).await.unwrap(),
-        Owner::Organization(id) => store.delete_organization(id).await.unwrap(),
+        Owner::Workspace(id) => store.delete_workspace(id, &somebody()).await.unwrap(),
+        Owner::Organization(id) => store.delete_organization(id, &somebody()).await.unwrap(),
         Owner::Platform => unreachable!("the platform always exists"),
     }
 }
@@ -116,7 +118,8 @@ pub async fn adds_against_the_deletion_of_their_owner_leave_nothing(Fresh { stor
         fill(&*store, &pool, [1]).await;
         let sealed_with = DataKeyUse::Stored(data_key(&*store, &pool).await);
         let keys: Vec<_> = (2..=20).map(|number| new_key(number, sealed_with.clone())).collect();
-        let adds = join_all(keys.iter().map(|key| store.add_key(&pool, key)));
+        let act = somebody();
+        let adds = join_all(keys.iter().map(|key| store.add_key(&pool, key, &act)));
         let (added, deleted) = join(adds, delete_owner(&*other, &owner)).await;
         for added in added {
             assert!(matches!(added, Ok(_) | Err(AddKeyError::NoOwner | AddKeyError::PoolFull)), "{added:?}");
@@ -137,8 +140,9 @@ pub async fn nobody_belongs_to_an_organization_that_is_deleted_meanwhile(Fresh {
         }
         let changes: Vec<_> = ids.iter().map(|id| belonging(id, Some("group"))).collect();
         let group = organization_id("group");
-        let puts = join_all(changes.iter().map(|change| store.put_workspace(change)));
-        let (put, deleted) = join(puts, other.delete_organization(&group)).await;
+        let act = somebody();
+        let puts = join_all(changes.iter().map(|change| store.put_workspace(change, &act)));
+        let (put, deleted) = join(puts, other.delete_organization(&group, &somebody())).await;
         assert!(deleted.unwrap());
         for (change, put) in changes.iter().zip(put) {
             assert!(matches!(put, Ok(_) | Err(PutWorkspaceError::NoOrganization)), "{put:?}");

@@ -3,7 +3,7 @@
 use claviger_core::access::TokenRole;
 
 use super::Fresh;
-use super::given::{at, token, workspace, workspace_id};
+use super::given::{at, somebody, token, workspace, workspace_id};
 use crate::{InsertTokenError, Page, Store, TokenRecord};
 
 pub async fn a_token_reads_back_as_it_was_stored(Fresh { store, .. }: Fresh) {
@@ -15,7 +15,7 @@ pub async fn a_token_reads_back_as_it_was_stored(Fresh { store, .. }: Fresh) {
         TokenRecord { reveal: true, ..token("dddddddddddddddd", TokenRole::Runtime, Some("acme")) },
     ];
     for token in &tokens {
-        store.insert_token(token).await.unwrap();
+        store.insert_token(token, &somebody()).await.unwrap();
     }
     for token in &tokens {
         assert_eq!(store.token(token.id.as_str()).await.unwrap().as_ref(), Some(token));
@@ -25,7 +25,7 @@ pub async fn a_token_reads_back_as_it_was_stored(Fresh { store, .. }: Fresh) {
 }
 
 pub async fn a_token_of_a_workspace_that_does_not_exist_is_refused(Fresh { store, .. }: Fresh) {
-    let refused = store.insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Runtime, Some("acme"))).await;
+    let refused = store.insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Runtime, Some("acme")), &somebody()).await;
     assert!(matches!(refused, Err(InsertTokenError::NoWorkspace)), "{refused:?}");
     assert_eq!(store.token("aaaaaaaaaaaaaaaa").await.unwrap(), None);
 }
@@ -43,7 +43,7 @@ pub async fn tokens_come_in_pages_of_one_workspace_or_all(Fresh { store, .. }: F
         [('d', Some("acme")), ('a', Some("other")), ('c', Some("acme")), ('b', None), ('e', Some("acme"))]
     {
         let role = if workspace.is_some() { TokenRole::Runtime } else { TokenRole::Service };
-        store.insert_token(&token(&letter.to_string().repeat(16), role, workspace)).await.unwrap();
+        store.insert_token(&token(&letter.to_string().repeat(16), role, workspace), &somebody()).await.unwrap();
     }
     assert_eq!(page(&*store, None, None, 10).await, ['a', 'b', 'c', 'd', 'e']);
     assert_eq!(page(&*store, None, Some("bbbbbbbbbbbbbbbb"), 2).await, ['c', 'd']);
@@ -55,10 +55,10 @@ pub async fn tokens_come_in_pages_of_one_workspace_or_all(Fresh { store, .. }: F
 pub async fn a_deleted_token_is_gone(Fresh { store, .. }: Fresh) {
     let kept = token("aaaaaaaaaaaaaaaa", TokenRole::Service, None);
     let deleted = token("bbbbbbbbbbbbbbbb", TokenRole::Service, None);
-    store.insert_token(&kept).await.unwrap();
-    store.insert_token(&deleted).await.unwrap();
-    assert!(store.delete_token(&deleted.id).await.unwrap());
-    assert!(!store.delete_token(&deleted.id).await.unwrap());
+    store.insert_token(&kept, &somebody()).await.unwrap();
+    store.insert_token(&deleted, &somebody()).await.unwrap();
+    assert!(store.delete_token(&deleted.id, &somebody()).await.unwrap());
+    assert!(!store.delete_token(&deleted.id, &somebody()).await.unwrap());
     assert_eq!(store.token(deleted.id.as_str()).await.unwrap(), None);
     assert_eq!(store.token(kept.id.as_str()).await.unwrap(), Some(kept));
 }

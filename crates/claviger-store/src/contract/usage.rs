@@ -3,7 +3,9 @@
 use futures_util::future::{join, join_all};
 
 use super::Fresh;
-use super::given::{at, data_key, fill, key_id, listed, pool, pool_of, read, replacement, used, workspace_id};
+use super::given::{
+    at, data_key, fill, key_id, listed, pool, pool_of, read, replacement, somebody, used, workspace_id,
+};
 use crate::{KeyUse, Store, USAGE_PORTION, UsageBucket, UseCounts};
 
 const HOUR: u64 = 3_600;
@@ -66,10 +68,10 @@ pub async fn uses_of_keys_that_are_gone_leave_nothing(Fresh { store, .. }: Fresh
     store.record_uses(&uses).await.unwrap();
     let usage = async || store.usage(&pool.owner, None, at(0), at(9 * HOUR)).await.unwrap();
     assert_eq!(usage().await, [bucket(1, 1, 1), bucket(1, 2, 1)]);
-    assert!(store.delete_key(&pool, &key_id(1)).await.unwrap());
+    assert!(store.delete_key(&pool, &key_id(1), &somebody()).await.unwrap());
     store.record_uses(&uses).await.unwrap();
     assert_eq!(usage().await, [bucket(1, 2, 2)]);
-    assert!(store.delete_workspace(&workspace_id("acme")).await.unwrap());
+    assert!(store.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap());
     store.record_uses(&uses).await.unwrap();
     assert_eq!(usage().await, []);
 }
@@ -99,7 +101,7 @@ pub async fn uses_against_the_deletion_of_their_keys_leave_nothing(Fresh { store
             .map(|number| KeyUse { counts: counts(1), ..used(&pool, number, HOUR) })
             .collect();
         let recording = join_all((0..6).map(|_| store.record_uses(&uses)));
-        let (recorded, deleted) = join(recording, other.delete_keys(&pool)).await;
+        let (recorded, deleted) = join(recording, other.delete_keys(&pool, &somebody())).await;
         recorded.into_iter().collect::<Result<Vec<_>, _>>().unwrap();
         assert_eq!(deleted.unwrap(), 5);
         assert_eq!(store.usage(&pool.owner, None, at(0), at(9 * HOUR)).await.unwrap(), []);
@@ -145,6 +147,6 @@ pub async fn a_domain_is_kept_until_another_is_named_or_the_secret_is_replaced(F
         assert_eq!(domain().await.as_deref(), Some(expected));
     }
     let data_key = data_key(&*store, &pool).await;
-    store.replace_key(&pool, &key_id(1), &replacement(7, &data_key)).await.unwrap();
+    store.replace_key(&pool, &key_id(1), &replacement(7, &data_key), &somebody()).await.unwrap();
     assert_eq!(domain().await, None);
 }

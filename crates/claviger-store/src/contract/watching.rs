@@ -13,7 +13,7 @@ use futures_util::future::{Either, select};
 use super::Fresh;
 use super::given::{
     add_number, ailment, ails, at, belonging, data_key, heals, key_id, organization, organization_id, pool_of,
-    replacement, sealed, token, used, workspace, workspace_id, workspace_of,
+    replacement, sealed, somebody, token, used, workspace, workspace_id, workspace_of,
 };
 use crate::{Change, ChangeSink, KeyChange, OrganizationChange, Page, Store};
 
@@ -174,25 +174,25 @@ pub async fn a_watcher_hears_of_pools_tokens_and_workspaces(Fresh { store, other
         add_number(&*other, &pool, 1).await.unwrap();
         ears.until(&changed).await;
         let data_key = data_key(&*other, &pool).await;
-        other.replace_key(&pool, &key_id(1), &replacement(2, &data_key)).await.unwrap();
+        other.replace_key(&pool, &key_id(1), &replacement(2, &data_key), &somebody()).await.unwrap();
         ears.until(&changed).await;
         let off = KeyChange { name: None, enabled: Some(false), at: at(3) };
-        other.change_key(&acme, &key_id(1), &off).await.unwrap();
+        other.change_key(&acme, &key_id(1), &off, &somebody()).await.unwrap();
         ears.until(&changed).await;
-        other.delete_key(&pool, &key_id(1)).await.unwrap();
+        other.delete_key(&pool, &key_id(1), &somebody()).await.unwrap();
         ears.until(&changed).await;
         add_number(&*other, &pool, 4).await.unwrap();
         ears.until(&changed).await;
-        other.delete_keys(&pool).await.unwrap();
+        other.delete_keys(&pool, &somebody()).await.unwrap();
         ears.until(&changed).await;
 
         let token = token("aaaaaaaaaaaaaaaa", TokenRole::Runtime, Some("acme"));
-        other.insert_token(&token).await.unwrap();
+        other.insert_token(&token, &somebody()).await.unwrap();
         ears.until(&Change::Token(token.id.clone())).await;
-        other.delete_token(&token.id).await.unwrap();
+        other.delete_token(&token.id, &somebody()).await.unwrap();
         ears.until(&Change::Token(token.id.clone())).await;
 
-        other.delete_workspace(&workspace_id("acme")).await.unwrap();
+        other.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap();
         ears.until(&workspace).await;
     })
     .await;
@@ -212,7 +212,7 @@ pub async fn a_watcher_hears_of_organizations_and_of_who_belongs_to_them(Fresh {
         workspace_of(&*other, "acme", Some("group")).await;
         ears.until(&moved).await;
         let off = OrganizationChange { id: organization_id("group"), name: None, keys_enabled: Some(false), at: at(2) };
-        other.put_organization(&off).await.unwrap();
+        other.put_organization(&off, &somebody()).await.unwrap();
         ears.until(&changed).await;
         let pool = pool_of(&group, "openai");
         add_number(&*other, &pool, 1).await.unwrap();
@@ -220,7 +220,7 @@ pub async fn a_watcher_hears_of_organizations_and_of_who_belongs_to_them(Fresh {
         workspace_of(&*other, "acme", None).await;
         ears.until(&moved).await;
 
-        other.delete_organization(&organization_id("group")).await.unwrap();
+        other.delete_organization(&organization_id("group"), &somebody()).await.unwrap();
         ears.until(&changed).await;
     })
     .await;
@@ -268,13 +268,16 @@ pub async fn a_watcher_hears_of_nothing_that_was_refused(Fresh { store, other }:
     watched(&*store, &ears, async {
         ears.until(&Change::Everything).await;
         add_number(&*other, &pool, 1).await.unwrap_err();
-        assert!(!other.delete_key(&pool, &key_id(2)).await.unwrap());
-        assert_eq!(other.delete_keys(&pool_of(&pool.owner, "exa")).await.unwrap(), 0);
-        assert!(!other.delete_workspace(&workspace_id("nobody")).await.unwrap());
-        assert!(!other.delete_organization(&organization_id("nobody")).await.unwrap());
-        assert!(!other.delete_token(&"aaaaaaaaaaaaaaaa".parse().unwrap()).await.unwrap());
-        other.insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Admin, Some("nobody"))).await.unwrap_err();
-        other.put_workspace(&belonging("acme", Some("nobody"))).await.unwrap_err();
+        assert!(!other.delete_key(&pool, &key_id(2), &somebody()).await.unwrap());
+        assert_eq!(other.delete_keys(&pool_of(&pool.owner, "exa"), &somebody()).await.unwrap(), 0);
+        assert!(!other.delete_workspace(&workspace_id("nobody"), &somebody()).await.unwrap());
+        assert!(!other.delete_organization(&organization_id("nobody"), &somebody()).await.unwrap());
+        assert!(!other.delete_token(&"aaaaaaaaaaaaaaaa".parse().unwrap(), &somebody()).await.unwrap());
+        other
+            .insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Admin, Some("nobody")), &somebody())
+            .await
+            .unwrap_err();
+        other.put_workspace(&belonging("acme", Some("nobody")), &somebody()).await.unwrap_err();
         nothing_between(&ears, &*other).await;
     })
     .await;

@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 
 use super::Fresh;
-use super::given::{at, event, hook, key_id, new_key, pool_of, read, sealed, webhook, workspace, workspace_id};
+use super::given::{
+    at, event, hook, key_id, new_key, pool_of, read, sealed, somebody, webhook, workspace, workspace_id,
+};
 use crate::{AddKeyError, AddWebhookError, DataKeyUse, Delivery, DeliveryEnd, Store, WEBHOOK_CAPACITY, Webhook};
 
 pub async fn webhooks_read_back_and_are_deleted(Fresh { store, .. }: Fresh) {
@@ -20,29 +22,35 @@ pub async fn webhooks_read_back_and_are_deleted(Fresh { store, .. }: Fresh) {
     let id = workspace_id("acme");
     assert_eq!(store.webhooks(&id).await.unwrap(), [nameless.clone(), picky.clone()]);
 
-    assert!(!store.delete_webhook(&workspace_id("other"), &picky.id).await.unwrap(), "it is another workspace's");
-    assert!(store.delete_webhook(&id, &picky.id).await.unwrap());
-    assert!(!store.delete_webhook(&id, &picky.id).await.unwrap());
+    assert!(
+        !store.delete_webhook(&workspace_id("other"), &picky.id, &somebody()).await.unwrap(),
+        "it is another workspace's"
+    );
+    assert!(store.delete_webhook(&id, &picky.id, &somebody()).await.unwrap());
+    assert!(!store.delete_webhook(&id, &picky.id, &somebody()).await.unwrap());
     assert_eq!(store.webhooks(&id).await.unwrap(), [nameless]);
-    assert!(store.delete_workspace(&id).await.unwrap());
+    assert!(store.delete_workspace(&id, &somebody()).await.unwrap());
     assert_eq!(store.webhooks(&id).await.unwrap(), []);
     assert_eq!(store.counts().await.unwrap().webhooks, 1);
 }
 
 pub async fn a_webhook_is_sealed_with_its_workspaces_data_key(Fresh { store, .. }: Fresh) {
     let new = |bytes: &[u8]| DataKeyUse::New(bytes.to_vec());
-    let refused = store.add_webhook(&webhook("acme", 1), &new(b"one")).await;
+    let refused = store.add_webhook(&webhook("acme", 1), &new(b"one"), &somebody()).await;
     assert!(matches!(refused, Err(AddWebhookError::NoWorkspace)), "{refused:?}");
     let pool = pool_of(&workspace(&*store, "acme").await, "openai");
-    let early = store.add_webhook(&webhook("acme", 1), &DataKeyUse::Stored(b"one".to_vec())).await;
+    let early = store.add_webhook(&webhook("acme", 1), &DataKeyUse::Stored(b"one".to_vec()), &somebody()).await;
     assert!(matches!(early, Err(AddWebhookError::DataKeyChanged)), "{early:?}");
-    store.add_webhook(&webhook("acme", 1), &new(b"one")).await.unwrap();
-    let second = store.add_webhook(&webhook("acme", 2), &new(b"two")).await;
+    store.add_webhook(&webhook("acme", 1), &new(b"one"), &somebody()).await.unwrap();
+    let second = store.add_webhook(&webhook("acme", 2), &new(b"two"), &somebody()).await;
     assert!(matches!(second, Err(AddWebhookError::DataKeyChanged)), "{second:?}");
     assert_eq!(read(&*store, &pool).await.data_key.as_deref(), Some(b"one".as_slice()));
-    let key = store.add_key(&pool, &new_key(1, new(b"two"))).await;
+    let key = store.add_key(&pool, &new_key(1, new(b"two")), &somebody()).await;
     assert!(matches!(key, Err(AddKeyError::DataKeyChanged)), "{key:?}");
-    assert_eq!(store.add_key(&pool, &new_key(1, DataKeyUse::Stored(b"one".to_vec()))).await.unwrap().id, key_id(1));
+    assert_eq!(
+        store.add_key(&pool, &new_key(1, DataKeyUse::Stored(b"one".to_vec())), &somebody()).await.unwrap().id,
+        key_id(1)
+    );
 }
 
 pub async fn ten_webhooks_fit_and_the_eleventh_is_refused(Fresh { store, other }: Fresh) {
@@ -55,7 +63,7 @@ pub async fn ten_webhooks_fit_and_the_eleventh_is_refused(Fresh { store, other }
     assert!(refused.iter().all(|refused| matches!(refused, Err(AddWebhookError::TooMany))), "{refused:?}");
     let there = store.webhooks(&workspace_id("acme")).await.unwrap();
     assert_eq!(there.len(), WEBHOOK_CAPACITY);
-    assert!(store.delete_webhook(&there[4].workspace, &there[4].id).await.unwrap());
+    assert!(store.delete_webhook(&there[4].workspace, &there[4].id, &somebody()).await.unwrap());
     hook(&*store, &webhook("acme", 30)).await.unwrap();
 }
 
@@ -132,9 +140,9 @@ pub async fn what_is_on_its_way_goes_with_its_webhook(Fresh { store, .. }: Fresh
         hook(&*store, &webhook("acme", number)).await.unwrap();
     }
     store.announce(&id, &[event(5, "key.rejected")]).await.unwrap();
-    assert!(store.delete_webhook(&id, &webhook("acme", 1).id).await.unwrap());
+    assert!(store.delete_webhook(&id, &webhook("acme", 1).id, &somebody()).await.unwrap());
     assert_eq!(claim(&*store, 10, 20).await.len(), 1);
-    assert!(store.delete_workspace(&id).await.unwrap());
+    assert!(store.delete_workspace(&id, &somebody()).await.unwrap());
     assert_eq!(claim(&*store, 30, 40).await, []);
 }
 

@@ -3,7 +3,7 @@
 use claviger_core::access::TokenRole;
 
 use super::Fresh;
-use super::given::{add_number, at, fill, ids, pool_of, positions, read, token, workspace, workspace_id};
+use super::given::{add_number, at, fill, ids, pool_of, positions, read, somebody, token, workspace, workspace_id};
 use crate::{Page, Store, WorkspaceChange};
 
 pub async fn a_workspace_is_made_once_and_changed_by_what_is_named(Fresh { store, .. }: Fresh) {
@@ -13,19 +13,19 @@ pub async fn a_workspace_is_made_once_and_changed_by_what_is_named(Fresh { store
         organization: None,
         at: at(second),
     };
-    let made = store.put_workspace(&change(Some(Some("Acme")), 1)).await.unwrap();
+    let made = store.put_workspace(&change(Some(Some("Acme")), 1), &somebody()).await.unwrap();
     assert_eq!((made.name.as_deref(), made.created_at), (Some("Acme"), at(1)));
     assert_eq!(store.workspace(&made.id).await.unwrap().as_ref(), Some(&made));
 
-    let unchanged = store.put_workspace(&change(None, 2)).await.unwrap();
+    let unchanged = store.put_workspace(&change(None, 2), &somebody()).await.unwrap();
     assert_eq!(unchanged, made);
-    let cleared = store.put_workspace(&change(Some(None), 3)).await.unwrap();
+    let cleared = store.put_workspace(&change(Some(None), 3), &somebody()).await.unwrap();
     assert_eq!((cleared.name.as_deref(), cleared.created_at), (None, at(1)));
 }
 
 pub async fn a_workspace_that_is_not_there_is_none(Fresh { store, .. }: Fresh) {
     assert_eq!(store.workspace(&workspace_id("acme")).await.unwrap(), None);
-    assert!(!store.delete_workspace(&workspace_id("acme")).await.unwrap());
+    assert!(!store.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap());
 }
 
 async fn page(store: &dyn Store, after: Option<&str>, limit: u32) -> Vec<String> {
@@ -50,10 +50,10 @@ pub async fn deleting_a_workspace_takes_everything_of_it(Fresh { store, .. }: Fr
     let pools = [pool_of(&acme, "openai"), pool_of(&acme, "exa")];
     fill(&*store, &pools[0], 1..=3).await;
     fill(&*store, &pools[1], 4..=5).await;
-    store.insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Runtime, Some("acme"))).await.unwrap();
+    store.insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Runtime, Some("acme")), &somebody()).await.unwrap();
 
-    assert!(store.delete_workspace(&workspace_id("acme")).await.unwrap());
-    assert!(!store.delete_workspace(&workspace_id("acme")).await.unwrap());
+    assert!(store.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap());
+    assert!(!store.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap());
 
     assert_eq!(store.workspace(&workspace_id("acme")).await.unwrap(), None);
     assert_eq!(store.keys(&acme).await.unwrap(), []);
@@ -67,12 +67,12 @@ pub async fn deleting_a_workspace_takes_everything_of_it(Fresh { store, .. }: Fr
 pub async fn deleting_a_workspace_leaves_the_others(Fresh { store, .. }: Fresh) {
     let neighbour = pool_of(&workspace(&*store, "acme.eu").await, "openai");
     fill(&*store, &neighbour, 1..=2).await;
-    store.insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Admin, Some("acme.eu"))).await.unwrap();
-    store.insert_token(&token("bbbbbbbbbbbbbbbb", TokenRole::Service, None)).await.unwrap();
+    store.insert_token(&token("aaaaaaaaaaaaaaaa", TokenRole::Admin, Some("acme.eu")), &somebody()).await.unwrap();
+    store.insert_token(&token("bbbbbbbbbbbbbbbb", TokenRole::Service, None), &somebody()).await.unwrap();
     let acme = pool_of(&workspace(&*store, "acme").await, "openai");
     fill(&*store, &acme, 3..=4).await;
 
-    assert!(store.delete_workspace(&workspace_id("acme")).await.unwrap());
+    assert!(store.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap());
 
     assert_eq!(ids(&*store, &neighbour).await.len(), 2);
     assert!(read(&*store, &neighbour).await.data_key.is_some());
@@ -83,7 +83,7 @@ pub async fn deleting_a_workspace_leaves_the_others(Fresh { store, .. }: Fresh) 
 pub async fn a_workspace_made_again_starts_empty(Fresh { store, .. }: Fresh) {
     let pool = pool_of(&workspace(&*store, "acme").await, "openai");
     fill(&*store, &pool, 1..=2).await;
-    store.delete_workspace(&workspace_id("acme")).await.unwrap();
+    store.delete_workspace(&workspace_id("acme"), &somebody()).await.unwrap();
 
     workspace(&*store, "acme").await;
     let empty = read(&*store, &pool).await;

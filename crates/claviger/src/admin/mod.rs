@@ -1,5 +1,6 @@
 //! Administration from the shell: the same use cases as the API, straight on the database, beside running servers.
 
+mod audit;
 mod key;
 mod organization;
 mod portal_link;
@@ -16,7 +17,8 @@ use serde_json::{Map, Value, json};
 use tracing::level_filters::LevelFilter;
 
 use crate::cli::{
-    KeyCommand, LogFormat, OrganizationCommand, PortalLinkFlags, SettingsFlags, TokenCommand, WorkspaceCommand,
+    AuditCommand, KeyCommand, LogFormat, OrganizationCommand, PortalLinkFlags, SettingsFlags, TokenCommand,
+    WorkspaceCommand,
 };
 use crate::settings::Settings;
 use crate::{log, open, print};
@@ -48,6 +50,10 @@ pub(crate) async fn token(flags: &SettingsFlags, json: bool, command: TokenComma
 
 pub(crate) async fn portal_link(flags: &SettingsFlags, json: bool, link: PortalLinkFlags) -> anyhow::Result<()> {
     with_app(flags, async |app| portal_link::run(app, json, link).await).await
+}
+
+pub(crate) async fn audit(flags: &SettingsFlags, json: bool, command: AuditCommand) -> anyhow::Result<()> {
+    with_app(flags, async |app| audit::run(app, json, command).await).await
 }
 
 async fn with_app(flags: &SettingsFlags, run: impl AsyncFnOnce(&App) -> anyhow::Result<()>) -> anyhow::Result<()> {

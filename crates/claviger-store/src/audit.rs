@@ -1,0 +1,209 @@
+//! What the audit trail says of each kind of change: the words and fields that both stores write.
+
+use claviger_core::audit::{Act, AuditEntry, AuditHash, AuditHead};
+use claviger_core::webhook::WebhookUrl;
+use claviger_core::{KeyName, Owner, ProviderId, Role, Timestamp};
+use serde_json::{Value, json};
+
+use crate::{KeyRecord, Organization, PortalPass, TokenRecord, Webhook, Workspace};
+
+/// Something that was done to something, as it is entered in its owner's chain. Holds no secret: of a key its mask, of
+/// a token its id.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Deed {
+    action: &'static str,
+    target: String,
+    provider: Option<ProviderId>,
+    before: Value,
+    after: Value,
+}
+
+impl Deed {
+    /// A key was added.
+    #[must_use]
+    pub fn key_added(key: &KeyRecord) -> Self {
+        Self::of_key("byok_key.created", key, Value::Null, key_fields(key))
+    }
+
+    /// A key got another secret, and perhaps another name.
+    #[must_use]
+    pub fn key_replaced(before: &KeyRecord, after: &KeyRecord) -> Self {
+        let mut fields = key_fields(after);
+        fields["secretReplaced"] = json!(true);
+        Self::of_key("byok_key.updated", after, key_fields(before), fields)
+    }
+
+    /// A key was renamed or switched; nothing where it is as it was.
+    #[must_use]
+    pub fn key_changed(before: &KeyRecord, after: &KeyRecord) -> Option<Self> {
+        let (old, new) = (key_fields(before), key_fields(after));
+        (old != new).then(|| Self::of_key("byok_key.updated", after, old, new))
+    }
+
+    /// A key was deleted.
+    #[must_use]
+    pub fn key_deleted(key: &KeyRecord) -> Self {
+        Self::of_key("byok_key.deleted", key, key_fields(key), Value::Null)
+    }
+
+    fn of_key(action: &'static str, key: &KeyRecord, before: Value, after: Value) -> Self {
+        let (target, provider) = (key.id.to_string(), Some(key.provider.clone()));
+        Self { action, target, provider, before, after }
+    }
+
+    /// A workspace was made, renamed or moved; nothing where it is as it was.
+    #[must_use]
+    pub fn workspace_put(before: Option<&Workspace>, after: &Workspace) -> Option<Self> {
+        let fields =
+            |workspace: &Workspace| json!({"name": workspace.name, "organizationId": workspace.organization_id});
+        Self::put("workspace", after.id.as_str(), before.map(fields), fields(after))
+    }
+
+    /// A workspace was deleted, and all that belonged to it.
+    #[must_use]
+    pub fn workspace_deleted(id: &str) -> Self {
+        Self::plain("workspace.deleted", id, Value::Null, Value::Null)
+    }
+
+    /// An organization was made, renamed or switched; nothing where it is as it was.
+    #[must_use]
+    pub fn organization_put(before: Option<&Organization>, after: &Organization) -> Option<Self> {
+        let fields = |it: &Organization| json!({"name": it.name, "keysEnabled": it.keys_enabled});
+        Self::put("organization", after.id.as_str(), before.map(fields), fields(after))
+    }
+
+    /// An organization was deleted; its workspaces belong to none now.
+    #[must_use]
+    pub fn organization_deleted(id: &str) -> Self {
+        Self::plain("organization.deleted", id, Value::Null, Value::Null)
+    }
+
+    fn put(kind: &str, id: &str, before: Option<Value>, after: Value) -> Option<Self> {
+        let action = match (kind, &before) {
+            ("workspace", None) => "workspace.created",
+            ("workspace", Some(_)) => "workspace.updated",
+            (_, None) => "organization.created",
+            (_, Some(_)) => "organization.updated",
+        };
+        let before = before.unwrap_or(Value::Null);
+        (before != after).then(|| Self::plain(action, id, before, after))
+    }
+
+    /// A token was made.
+    #[must_use]
+    pub fn token_created(token: &TokenRecord) -> Self {
+        Self::plain("token.created", token.id.as_str(), Value::Null, token_fields(token))
+    }
+
+    /// A token was deleted.
+    #[must_use]
+    pub fn token_deleted(token: &TokenRecord) -> Self {
+        Self::plain("token.deleted", token.id.as_str(), token_fields(token), Value::Null)
+    }
+
+    /// A webhook was added.
+    #[must_use]
+    pub fn webhook_created(webhook: &Webhook) -> Self {
+        Self::plain("webhook.created", webhook.id.as_str(), Value::Null, webhook_fields(webhook))
+    }
+
+    /// A webhook was deleted.
+    #[must_use]
+    pub fn webhook_deleted(webhook: &Webhook) -> Self {
+        Self::plain("webhook.deleted", webhook.id.as_str(), webhook_fields(webhook), Value::Null)
+    }
+
+    /// A link to the portal was made.
+    #[must_use]
+    pub fn portal_link_created(link: &PortalPass) -> Self {
+        Self::plain("portal_link.created", link.id.as_str(), Value::Null, pass_fields(link))
+    }
+
+    /// A link to the portal was used, and a session began.
+    #[must_use]
+    pub fn portal_session_began(link: &PortalPass, session: &PortalPass) -> Self {
+        let mut fields = pass_fields(session);
+        fields["portalLinkId"] = json!(link.id.as_str());
+        Self::plain("portal_session.created", session.id.as_str(), Value::Null, fields)
+    }
+
+    /// A session of the portal was ended.
+    #[must_use]
+    pub fn portal_session_ended(session: &PortalPass) -> Self {
+        Self::plain("portal_session.deleted", session.id.as_str(), pass_fields(session), Value::Null)
+    }
+
+    fn plain(action: &'static str, target: &str, before: Value, after: Value) -> Self {
+        Self { action, target: target.to_owned(), provider: None, before, after }
+    }
+
+    /// The entry for this, at the end of its owner's chain.
+    #[must_use]
+    pub fn entry(self, act: &Act, owner: &Owner, head: AuditHead) -> AuditEntry {
+        let mut details = json!({"via": act.via});
+        let fields = [
+            ("tokenId", act.token.as_ref().map_or(Value::Null, |id| json!(id.as_str()))),
+            ("address", act.address.map_or(Value::Null, |address| json!(address.to_string()))),
+            ("before", self.before),
+            ("after", self.after),
+        ];
+        for (name, value) in fields {
+            if !value.is_null() {
+                details[name] = value;
+            }
+        }
+        let mut entry = AuditEntry {
+            sequence: head.sequence + 1,
+            at: act.at,
+            actor: act.actor.clone(),
+            action: self.action.to_owned(),
+            target: self.target,
+            provider: self.provider,
+            details: details.to_string(),
+            hash: AuditHash::NONE,
+        };
+        entry.hash = entry.link(owner, head.hash);
+        entry
+    }
+}
+
+fn key_fields(key: &KeyRecord) -> Value {
+    json!({"name": key.name.as_ref().map(KeyName::as_str), "maskedKey": key.masked, "enabled": key.enabled})
+}
+
+fn token_fields(token: &TokenRecord) -> Value {
+    json!({
+        "name": token.name,
+        "role": Role::from(token.role).as_str(),
+        "reveal": token.reveal,
+        "expiresAt": token.expires_at.map(rfc3339),
+    })
+}
+
+/// Its address may hold a secret of the receiver's in path or query, so only where it leads is told.
+fn webhook_fields(webhook: &Webhook) -> Value {
+    let authority = webhook.url.parse::<WebhookUrl>().map(|url| url.authority().to_owned());
+    json!({"authority": authority.ok(), "events": webhook.events})
+}
+
+fn pass_fields(pass: &PortalPass) -> Value {
+    json!({
+        "role": pass.grant.role.as_str(),
+        "actor": pass.grant.actor,
+        "mode": pass.grant.mode.as_str(),
+        "expiresAt": rfc3339(pass.expires_at),
+    })
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    at.to_string()
+}
+
+/// Which entries of a chain are wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct AuditFilter {
+    /// Only those about keys of this provider.
+    pub provider: Option<ProviderId>,
+    /// Only those of this actor.
+    pub actor: Option<String>,
+}
