@@ -24,7 +24,7 @@ use crate::{Shared, Success};
 pub(crate) enum CreateError {
     #[error("must be admin or member")]
     Role,
-    #[error("must be multi or single")]
+    #[error("must be multi, single or embed")]
     Mode,
     #[error("must be 1 to 256 characters, without control characters")]
     Actor,
@@ -56,6 +56,7 @@ impl Refusal for CreateError {
                 CreatePortalLinkError::ReturnUrl(_) | CreatePortalLinkError::ReturnHost => {
                     Problem::new(Code::InvalidUrl, format_args!("returnUrl {error}")).at("returnUrl")
                 }
+                CreatePortalLinkError::NoEmbedHost => Problem::input("mode", error),
                 CreatePortalLinkError::UnknownProvider(_) => {
                     Problem::new(Code::UnknownProvider, format_args!("providers {error}")).at("providers")
                 }
@@ -128,16 +129,25 @@ pub(crate) struct CreatePortalLinkRequest {
     /// The providers that are shown, at most 200; all where it names none.
     #[schema(examples(json!(["openai", "anthropic"])))]
     providers: Option<Vec<String>>,
-    /// `multi`, which holds where it is absent, or `single`: one key a provider.
+    /// `multi`, which holds where it is absent; `single`, with one key a provider; or `embed`, which is `multi` in a frame
+    /// of a page that the setting `portal.embed_hosts` lists.
     #[schema(examples("multi"))]
     mode: Option<String>,
+    /// Whether it is shown in such a frame, whatever the mode.
+    #[schema(value_type = bool, required = false, default = false)]
+    embed: Option<bool>,
 }
+
+/// What `mode` says where the portal is shown in a frame.
+const EMBED: &str = "embed";
 
 impl CreatePortalLinkRequest {
     fn check(self) -> Result<CreatePortalLink, CreateError> {
         let role = PortalRole::parse(&self.role).ok_or(CreateError::Role)?;
-        let mode =
-            self.mode.map_or(Ok(PortalMode::default()), |mode| PortalMode::parse(&mode).ok_or(CreateError::Mode));
+        let mode = match self.mode.as_deref() {
+            None | Some(EMBED) => Ok(PortalMode::default()),
+            Some(mode) => PortalMode::parse(mode).ok_or(CreateError::Mode),
+        };
         let actor = self.actor.map(|actor| actor.trim().to_owned());
         let sound = |actor: &String| (1..=256).contains(&actor.chars().count()) && !actor.chars().any(char::is_control);
         if !actor.as_ref().is_none_or(sound) {
@@ -152,6 +162,7 @@ impl CreatePortalLinkRequest {
             return_url: self.return_url,
             providers: providers?,
             mode: mode?,
+            embedded: self.embed.unwrap_or_default() || self.mode.as_deref() == Some(EMBED),
             ..link
         })
     }
@@ -187,6 +198,8 @@ pub(crate) struct PortalSessionShown {
     providers: Vec<ProviderId>,
     /// `multi` or `single`.
     mode: &'static str,
+    /// Whether it is shown in a frame of another page.
+    embed: bool,
     /// When it began.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
@@ -203,6 +216,7 @@ impl From<PortalPass> for PortalSessionShown {
             actor: session.grant.actor,
             providers: session.grant.providers,
             mode: session.grant.mode.as_str(),
+            embed: session.grant.embedded,
             created_at: session.created_at,
             expires_at: session.expires_at,
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::net::Reach;
-use claviger_core::portal::{PortalMode, PortalRole};
+use claviger_core::portal::{FrameOrigin, PortalMode, PortalRole};
 use claviger_core::webhook::{InvalidUrl, WebhookUrl};
 use claviger_core::{Catalogue, Clock, Owner, ProviderId, Timestamp, TokenId, WorkspaceId};
 use claviger_seal::{NewToken, PresentedToken, SealError, TokenHash};
@@ -44,6 +44,9 @@ pub enum CreatePortalLinkError {
     /// The address to return to is on a host that the operator does not list.
     #[error("must be on a host that the setting portal.return_hosts lists")]
     ReturnHost,
+    /// The operator lists nobody whose pages may hold the portal.
+    #[error("must not be embed: the setting portal.embed_hosts lists no host")]
+    NoEmbedHost,
     /// The catalogue lacks a provider.
     #[error("must be ids of the catalogue: {0} is none")]
     UnknownProvider(ProviderId),
@@ -118,6 +121,8 @@ pub struct CreatePortalLink {
     pub providers: Vec<ProviderId>,
     /// How many keys of a provider the portal deals with.
     pub mode: PortalMode,
+    /// Whether it is shown in a frame of another page.
+    pub embedded: bool,
 }
 
 impl CreatePortalLink {
@@ -125,17 +130,19 @@ impl CreatePortalLink {
     #[must_use]
     pub fn new(role: PortalRole) -> Self {
         let (providers, mode) = (Vec::new(), PortalMode::default());
-        Self { role, actor: None, expires_in: LINK_LIFE, return_url: None, providers, mode }
+        Self { role, actor: None, expires_in: LINK_LIFE, return_url: None, providers, mode, embedded: false }
     }
 }
 
-/// Where the portal is, and where it may lead back to.
+/// Where the portal is, where it may lead back to, and whose pages may hold it.
 #[derive(Clone, Debug, Default)]
 pub struct PortalPlace {
     /// How people reach this server: scheme and host, without a slash at the end.
     pub public_url: String,
     /// The hosts to which it may lead back.
     pub return_hosts: Reach,
+    /// Whose pages may hold it in a frame.
+    pub embed_hosts: Vec<FrameOrigin>,
 }
 
 /// Somebody in the portal: a session that was proven.
@@ -200,6 +207,12 @@ impl Portal {
         &self.place.public_url
     }
 
+    /// Whose pages may hold the portal in a frame.
+    #[must_use]
+    pub fn embed_hosts(&self) -> &[FrameOrigin] {
+        &self.place.embed_hosts
+    }
+
     /// Now, for what is told of times.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -230,6 +243,7 @@ impl Portal {
             actor: named.or_else(|| permit.actor().map(str::to_owned)),
             providers: create.providers,
             mode: create.mode,
+            embedded: create.embedded,
             return_url: create.return_url,
         };
         let link = self.pass(grant, create.expires_in)?;
@@ -249,6 +263,9 @@ impl Portal {
             if !self.place.return_hosts.lists(&url) {
                 return Err(CreatePortalLinkError::ReturnHost);
             }
+        }
+        if create.embedded && self.place.embed_hosts.is_empty() {
+            return Err(CreatePortalLinkError::NoEmbedHost);
         }
         if create.providers.len() > MAX_PROVIDERS {
             return Err(CreatePortalLinkError::TooManyProviders);

@@ -18,6 +18,7 @@ struct PassRow {
     actor: Option<String>,
     providers: String,
     mode: String,
+    embedded: bool,
     return_url: Option<String>,
     created_at: i64,
     expires_at: i64,
@@ -37,6 +38,7 @@ impl TryFrom<PassRow> for PortalPass {
                 actor: row.actor,
                 providers: providers.collect::<Result<_, _>>()?,
                 mode: PortalMode::parse(&row.mode).ok_or_else(|| malformed("a portal pass's mode"))?,
+                embedded: row.embedded,
                 return_url: row.return_url,
             },
             created_at: read::date(row.created_at),
@@ -75,9 +77,9 @@ async fn insert(db: &mut SqliteConnection, kind: Kind, pass: &PortalPass) -> Res
     let grant = &pass.grant;
     let providers: Vec<_> = grant.providers.iter().map(claviger_core::ProviderId::as_str).collect();
     let result = sqlx::query(
-        "INSERT INTO portal_pass (owner_id, pass_id, kind, hash, role, actor, providers, mode, return_url, created_at,
-                                  expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO portal_pass (owner_id, pass_id, kind, hash, role, actor, providers, mode, embedded, return_url,
+                                  created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )
     .bind(grant.workspace.as_str())
     .bind(pass.id.as_str())
@@ -87,6 +89,7 @@ async fn insert(db: &mut SqliteConnection, kind: Kind, pass: &PortalPass) -> Res
     .bind(grant.actor.as_deref())
     .bind(providers.join(" "))
     .bind(grant.mode.as_str())
+    .bind(grant.embedded)
     .bind(grant.return_url.as_deref())
     .bind(pass.created_at.as_millis())
     .bind(pass.expires_at.as_millis())
@@ -103,7 +106,8 @@ pub(crate) async fn one(
     id: &TokenId,
 ) -> Result<Option<PortalPass>, StoreError> {
     let row: Option<PassRow> = sqlx::query_as(
-        "SELECT owner_id, pass_id, hash, role, actor, providers, mode, return_url, created_at, expires_at
+        "SELECT owner_id, pass_id, hash, role, actor, providers, mode, embedded, return_url, created_at,
+                expires_at
          FROM portal_pass WHERE owner_kind = 'workspace' AND owner_id = ?1 AND pass_id = ?2 AND kind = ?3",
     )
     .bind(workspace.as_str())
@@ -148,7 +152,8 @@ pub(crate) async fn sessions(
     page: &Page<TokenId>,
 ) -> Result<Vec<PortalPass>, StoreError> {
     let rows: Vec<PassRow> = sqlx::query_as(
-        "SELECT owner_id, pass_id, hash, role, actor, providers, mode, return_url, created_at, expires_at
+        "SELECT owner_id, pass_id, hash, role, actor, providers, mode, embedded, return_url, created_at,
+                expires_at
          FROM portal_pass
          WHERE owner_kind = 'workspace' AND owner_id = ?1 AND pass_id > ?2 AND kind = 'session' AND expires_at > ?3
          ORDER BY pass_id LIMIT ?4",

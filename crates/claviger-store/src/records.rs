@@ -335,6 +335,8 @@ pub struct PortalGrant {
     pub providers: Vec<ProviderId>,
     /// How many keys of a provider it deals with.
     pub mode: PortalMode,
+    /// Whether it is shown in a frame of another page.
+    pub embedded: bool,
     /// Where it leads back to: 1 to 2,048 characters.
     pub return_url: Option<String>,
 }

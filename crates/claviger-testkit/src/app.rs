@@ -216,6 +216,7 @@ fn portal() -> PortalPlace {
     PortalPlace {
         public_url: "https://keys.example.com".to_owned(),
         return_hosts: Reach::new(["app.example.com"]).expect("a host"),
+        embed_hosts: Vec::new(),
     }
 }
 

@@ -139,6 +139,7 @@ impl WebhookSettings {
 #[serde(deny_unknown_fields)]
 struct PortalSettings {
     return_hosts: Texts,
+    embed_hosts: Texts,
 }
 
 impl Settings {
@@ -199,7 +200,9 @@ impl Settings {
         let public_url = self.server.public_url.clone().unwrap_or_else(listening);
         let hosts = self.portal.return_hosts.0.iter().map(String::as_str);
         let return_hosts = Reach::new(hosts).context("setting portal.return_hosts: each")?;
-        Ok(PortalPlace { public_url: public_url.trim_end_matches('/').to_owned(), return_hosts })
+        let embed_hosts: Result<_, _> = self.portal.embed_hosts.0.iter().map(|origin| origin.parse()).collect();
+        let embed_hosts = embed_hosts.context("setting portal.embed_hosts: each")?;
+        Ok(PortalPlace { public_url: public_url.trim_end_matches('/').to_owned(), return_hosts, embed_hosts })
     }
 
     /// What is kept in memory.

@@ -1,5 +1,7 @@
 //! Links to the portal, and its sessions.
 
+use claviger_app::portal::PortalPlace;
+use claviger_testkit::TestSettings;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -32,6 +34,8 @@ async fn what_a_link_cannot_be_is_named() {
     for (rest, code, field) in [
         (json!({"role": "runtime"}), "invalid_input", "role"),
         (json!({"mode": "double"}), "invalid_input", "mode"),
+        (json!({"mode": "embed"}), "invalid_input", "mode"),
+        (json!({"mode": "single", "embed": true}), "invalid_input", "mode"),
         (json!({"actor": "  "}), "invalid_input", "actor"),
         (json!({"expiresIn": 59}), "invalid_input", "expiresIn"),
         (json!({"expiresIn": 86_401}), "invalid_input", "expiresIn"),
@@ -64,7 +68,7 @@ async fn sessions_are_listed_and_ended() {
     let session = &listed["sessions"][0];
     let id = session["id"].as_str().unwrap();
     let expected = json!({
-        "id": id, "role": "member", "actor": "user_1", "providers": ["openai"], "mode": "single",
+        "id": id, "role": "member", "actor": "user_1", "providers": ["openai"], "mode": "single", "embed": false,
         "createdAt": "2026-01-01T00:00:00.000Z", "expiresAt": "2026-01-01T01:00:00.000Z"
     });
     assert_eq!((session, &listed["nextCursor"]), (&expected, &Value::Null));
@@ -97,5 +101,24 @@ async fn a_links_text_and_a_sessions_are_no_tokens() {
     let cookie = open(&world, url).await;
     for text in [text.as_str(), cookie.split('.').next().unwrap()] {
         world.ask(text, "GET", SESSIONS, Value::Null).await.assert_refused(401, "token_invalid", None);
+    }
+}
+
+#[tokio::test]
+async fn a_link_for_a_frame_is_made_where_a_host_is_listed() {
+    let settings = TestSettings {
+        portal: PortalPlace { embed_hosts: vec!["app.example.com".parse().unwrap()], ..PortalPlace::default() },
+        ..TestSettings::default()
+    };
+    let world = World::with(settings).await;
+    for (body, mode) in [
+        (json!({"role": "admin", "mode": "embed"}), "multi"),
+        (json!({"role": "admin", "mode": "single", "embed": true}), "single"),
+    ] {
+        let link = world.done("POST", LINKS, body).await;
+        open(&world, link["url"].as_str().unwrap()).await;
+        let listed = world.done("GET", SESSIONS, Value::Null).await;
+        let session = listed["sessions"].as_array().unwrap().iter().find(|session| session["mode"] == mode).unwrap();
+        assert_eq!(session["embed"], true);
     }
 }

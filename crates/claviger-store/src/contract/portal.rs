@@ -19,6 +19,7 @@ pub(super) fn pass(workspace: &str, letter: char, until: u64) -> PortalPass {
             actor: None,
             providers: Vec::new(),
             mode: PortalMode::Multi,
+            embedded: false,
             return_url: None,
         },
         created_at: at(1),
@@ -37,6 +38,7 @@ fn picky(letter: char) -> PortalPass {
         actor: Some("user_1".to_owned()),
         providers: vec!["openai".parse().unwrap(), "exa".parse().unwrap()],
         mode: PortalMode::Single,
+        embedded: true,
         return_url: Some("https://app.example.com/settings".to_owned()),
         ..plain.grant
     };

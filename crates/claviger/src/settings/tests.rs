@@ -80,6 +80,7 @@ fn a_bad_setting_is_named_in_one_line() {
         ("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "http://a", "webhooks.allowed_hosts"),
         ("CLAVIGER_PORTAL__RETURN_HOSTS", "http://a", "portal.return_hosts"),
         ("CLAVIGER_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, proxy", "server.trusted_proxies"),
+        ("CLAVIGER_PORTAL__EMBED_HOSTS", "https://*.example.com", "portal.embed_hosts"),
         ("CLAVIGER_WEBHOOKS__ALLOWED_HOST", "a", "webhooks.allowed_host"),
     ];
     for (name, value, setting) in rows {
