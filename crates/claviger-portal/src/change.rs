@@ -12,25 +12,30 @@ use claviger_core::{KeyId, KeyName, KeySecret, Provider};
 use http::StatusCode;
 
 use crate::fields::Fields;
-use crate::keys::{Typed, full, lent, listed, provider, provider_page};
+use crate::keys::{lent, listed, provider};
 use crate::page::{self, Frame, render, see, tell};
+use crate::provider::{SecretFields, Typed, full, provider_page};
 use crate::text;
 use crate::visitor::{Posted, Visitor};
 use crate::words::{self, KeyShown};
 use crate::{Portal, Shared};
 
 /// What a path names: a provider that the session shows, its keys, and one of them.
-struct Place {
+pub(crate) struct Place {
     provider: Arc<Provider>,
     pool: Vec<ListedKey>,
     /// Which key of the pool.
     index: usize,
     /// The provider's page.
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Place {
-    async fn of(portal: &Portal, visitor: &Visitor, (id, key): &(String, String)) -> Result<Self, Box<Response>> {
+    pub(crate) async fn of(
+        portal: &Portal,
+        visitor: &Visitor,
+        (id, key): &(String, String),
+    ) -> Result<Self, Box<Response>> {
         let gone = || Box::new(tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE));
         let provider = provider(portal, visitor, id).ok_or_else(gone)?;
         let keys = listed(portal, visitor).await?.into_iter();
@@ -44,7 +49,7 @@ impl Place {
         &self.pool[self.index]
     }
 
-    fn id(&self) -> &KeyId {
+    pub(crate) fn id(&self) -> &KeyId {
         &self.key().record.id
     }
 
@@ -54,7 +59,7 @@ impl Place {
 }
 
 /// The permit of somebody who may change keys.
-fn permit(portal: &Portal, visitor: &Visitor) -> Result<Permit<ManageKeys>, Box<Response>> {
+pub(crate) fn permit(portal: &Portal, visitor: &Visitor) -> Result<Permit<ManageKeys>, Box<Response>> {
     visitor.may_manage().map_err(|_| Box::new(tell(portal, visitor, StatusCode::FORBIDDEN, &text::FORBIDDEN)))
 }
 
@@ -100,9 +105,9 @@ fn refused(
         PutKeyError::NoOwner(_) | PutKeyError::NoKey | PutKeyError::Given(_) => {
             Err(Box::new(tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE)))
         }
-        PutKeyError::Unreadable(error) => Err(Box::new(page::unavailable(portal, visitor.theme, &error))),
-        PutKeyError::Seal(error) => Err(Box::new(page::unavailable(portal, visitor.theme, &error))),
-        PutKeyError::Store(error) => Err(Box::new(page::unavailable(portal, visitor.theme, &error))),
+        PutKeyError::Unreadable(error) => Err(Box::new(page::unavailable(portal, visitor.look, &error))),
+        PutKeyError::Seal(error) => Err(Box::new(page::unavailable(portal, visitor.look, &error))),
+        PutKeyError::Store(error) => Err(Box::new(page::unavailable(portal, visitor.look, &error))),
     }
 }
 
@@ -138,9 +143,7 @@ struct ReplacePage {
     frame: Frame,
     address: String,
     key: KeyShown,
-    placeholder: String,
-    hint: String,
-    can_verify: bool,
+    fields: SecretFields,
     typed: Typed,
 }
 
@@ -149,9 +152,7 @@ fn replace_page(portal: &Portal, visitor: &Visitor, place: &Place, status: Statu
         frame: Frame::of(portal, visitor, &text::replace_title(words::label(place.key()))),
         address: place.address.clone(),
         key: place.shown(portal),
-        placeholder: place.provider.placeholder.clone(),
-        hint: words::hint(&place.provider),
-        can_verify: place.provider.probe.is_some(),
+        fields: SecretFields::of(&place.provider),
         typed,
     };
     render(status, &page)
@@ -275,7 +276,7 @@ fn after(portal: &Portal, visitor: &Visitor, changed: Result<(), ChangeKeyError>
         Err(ChangeKeyError::NoOwner(_) | ChangeKeyError::NoKey | ChangeKeyError::Given(_)) => {
             tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE)
         }
-        Err(ChangeKeyError::Store(error)) => page::unavailable(portal, visitor.theme, &error),
+        Err(ChangeKeyError::Store(error)) => page::unavailable(portal, visitor.look, &error),
     }
 }
 

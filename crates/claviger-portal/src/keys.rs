@@ -1,13 +1,12 @@
-//! The keys page, and the page of one provider's keys.
+//! The keys page.
 
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use claviger_app::keys::{ListKeysError, ListedKey};
 use claviger_core::catalogue::Section;
-use claviger_core::pool::POOL_CAPACITY;
 use claviger_core::portal::{PortalMode, PortalRole};
 use claviger_core::{Provider, ProviderId};
 use http::StatusCode;
@@ -15,8 +14,8 @@ use http::StatusCode;
 use crate::page::{self, Frame, render, tell};
 use crate::text::{self, ENGLISH};
 use crate::visitor::Visitor;
-use crate::words::{self, KeyShown};
-use crate::{Portal, Shared};
+use crate::words;
+use crate::{Portal, Shared, assets};
 
 /// The longest search that is looked for and repeated.
 const MAX_SEARCH: usize = 100;
@@ -26,9 +25,10 @@ const MAX_SEARCH: usize = 100;
 struct KeysPage {
     frame: Frame,
     lead: &'static str,
-    admin: bool,
     search: String,
     no_match: String,
+    /// How many providers a search found; empty without one.
+    found: String,
     sections: Vec<SectionShown>,
 }
 
@@ -41,6 +41,9 @@ struct SectionShown {
 
 /// A provider in the list.
 struct Card {
+    id: String,
+    /// Whether there is a picture of it.
+    icon: bool,
     name: String,
     monogram: String,
     purpose: String,
@@ -53,6 +56,8 @@ struct Card {
 
 /// What can be done next.
 struct Link {
+    /// The start of its id, by which it is found again when the list is made anew.
+    hook: &'static str,
     address: String,
     label: &'static str,
 }
@@ -88,7 +93,7 @@ fn refuse(portal: &Portal, visitor: &Visitor, error: &ListKeysError) -> Response
     match error {
         // It was deleted a moment ago, and the session with it.
         ListKeysError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE),
-        ListKeysError::Store(error) => page::unavailable(portal, visitor.theme, error),
+        ListKeysError::Store(error) => page::unavailable(portal, visitor.look, error),
     }
 }
 
@@ -109,7 +114,11 @@ pub(crate) async fn all(State(portal): State<Shared>, visitor: Visitor) -> Respo
     let page = KeysPage {
         frame: Frame::of(&portal, &visitor, ENGLISH.keys_title),
         lead: if grant.mode == PortalMode::Single { ENGLISH.keys_lead_single } else { ENGLISH.keys_lead },
-        admin: grant.role == PortalRole::Admin,
+        found: if search.is_empty() {
+            String::new()
+        } else {
+            text::found(sections.iter().map(|it| it.cards.len()).sum())
+        },
         no_match: if sections.is_empty() { text::no_match(&search) } else { String::new() },
         search,
         sections,
@@ -145,6 +154,8 @@ fn sections(
 fn card(portal: &Portal, visitor: &Visitor, provider: &Provider, own: &[&ListedKey], lent: &[ProviderId]) -> Card {
     let well = own.iter().filter(|key| words::is_well(key)).count();
     Card {
+        id: provider.id.to_string(),
+        icon: assets::has_icon(provider.id.as_str()),
         name: provider.name.clone(),
         monogram: words::monogram(provider),
         purpose: provider.description.clone(),
@@ -155,97 +166,21 @@ fn card(portal: &Portal, visitor: &Visitor, provider: &Provider, own: &[&ListedK
     }
 }
 
+const OPEN: &str = "open";
+
 /// The obvious next step.
 fn actions(portal: &Portal, visitor: &Visitor, provider: &Provider, own: &[&ListedKey]) -> Vec<Link> {
     let grant = &visitor.session.pass.grant;
     let address = format!("{}/providers/{}", portal.base, provider.id);
     match (grant.role, grant.mode, own) {
         (PortalRole::Member, _, []) => Vec::new(),
-        (PortalRole::Member, _, _) => vec![Link { address, label: ENGLISH.view }],
-        (PortalRole::Admin, _, []) => vec![Link { address, label: ENGLISH.add }],
+        (PortalRole::Member, _, _) => vec![Link { hook: OPEN, address, label: ENGLISH.view }],
+        (PortalRole::Admin, _, []) => vec![Link { hook: OPEN, address, label: ENGLISH.add }],
         (PortalRole::Admin, PortalMode::Single, [only]) => {
             let key = format!("{address}/keys/{}", only.record.id);
-            let replace = Link { address: format!("{key}/replace"), label: ENGLISH.update };
-            vec![replace, Link { address: format!("{key}/delete"), label: ENGLISH.delete }]
+            let replace = Link { hook: OPEN, address: format!("{key}/replace"), label: ENGLISH.update };
+            vec![replace, Link { hook: "delete", address: format!("{key}/delete"), label: ENGLISH.delete }]
         }
-        (PortalRole::Admin, _, _) => vec![Link { address, label: ENGLISH.manage }],
-    }
-}
-
-/// What a form says of itself: what was typed, but for the key, and what is wrong with it.
-#[derive(Default)]
-pub(crate) struct Typed {
-    pub(crate) name: String,
-    pub(crate) verify: bool,
-    pub(crate) secret_error: String,
-    pub(crate) name_error: String,
-    /// What is wrong with none of the fields.
-    pub(crate) error: String,
-}
-
-#[derive(Template)]
-#[template(path = "provider.html")]
-struct ProviderPage {
-    frame: Frame,
-    address: String,
-    purpose: String,
-    /// Where keys come from while there are none; empty where there are some, or none are lent.
-    badge: &'static str,
-    admin: bool,
-    single: bool,
-    keys: Vec<KeyShown>,
-    /// Why no key can be added; empty where one can.
-    full: &'static str,
-    placeholder: String,
-    hint: String,
-    can_verify: bool,
-    typed: Typed,
-}
-
-/// The page of one provider's keys.
-pub(crate) async fn of_provider(State(portal): State<Shared>, Path(id): Path<String>, visitor: Visitor) -> Response {
-    match provider(&portal, &visitor, &id) {
-        Some(provider) => provider_page(&portal, &visitor, &provider, StatusCode::OK, Typed::default()).await,
-        None => tell(&portal, &visitor, StatusCode::NOT_FOUND, &text::NOTHING_HERE),
-    }
-}
-
-pub(crate) async fn provider_page(
-    portal: &Portal,
-    visitor: &Visitor,
-    provider: &Provider,
-    status: StatusCode,
-    typed: Typed,
-) -> Response {
-    let (keys, lent) = match (listed(portal, visitor).await, lent(portal, visitor).await) {
-        (Ok(keys), Ok(lent)) => (keys, lent),
-        (Err(refused), _) | (_, Err(refused)) => return *refused,
-    };
-    let pool: Vec<_> = keys.into_iter().filter(|key| key.record.provider == provider.id).collect();
-    let now = portal.app.portal.now();
-    let grant = &visitor.session.pass.grant;
-    let page = ProviderPage {
-        frame: Frame::of(portal, visitor, &text::keys_of(&provider.name)),
-        address: format!("{}/providers/{}", portal.base, provider.id),
-        purpose: provider.description.clone(),
-        badge: if pool.is_empty() && lent.contains(&provider.id) { ENGLISH.inherited } else { "" },
-        admin: grant.role == PortalRole::Admin,
-        single: grant.mode == PortalMode::Single,
-        keys: pool.iter().map(|key| words::shown(key, &pool, now)).collect(),
-        full: full(grant.mode, pool.len()).unwrap_or_default(),
-        placeholder: provider.placeholder.clone(),
-        hint: words::hint(provider),
-        can_verify: provider.probe.is_some(),
-        typed,
-    };
-    render(status, &page)
-}
-
-/// Why a pool takes no further key.
-pub(crate) fn full(mode: PortalMode, keys: usize) -> Option<&'static str> {
-    match mode {
-        PortalMode::Multi if keys >= POOL_CAPACITY => Some(ENGLISH.limit_reached),
-        PortalMode::Single if keys > 0 => Some(ENGLISH.single_taken),
-        PortalMode::Multi | PortalMode::Single => None,
+        (PortalRole::Admin, _, _) => vec![Link { hook: OPEN, address, label: ENGLISH.manage }],
     }
 }

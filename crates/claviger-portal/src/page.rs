@@ -3,11 +3,13 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
+use claviger_core::portal::PortalRole;
 use http::header::{LOCATION, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 
+use crate::look::Look;
 use crate::text::{self, ENGLISH, Saying, Text};
-use crate::visitor::{Theme, Visitor};
+use crate::visitor::Visitor;
 use crate::{Portal, Shared};
 
 /// What stands around a page.
@@ -15,39 +17,69 @@ pub(crate) struct Frame {
     pub(crate) t: &'static Text,
     pub(crate) title: String,
     pub(crate) base: String,
-    pub(crate) theme: &'static str,
+    pub(crate) look: Look,
     /// The workspace's name; empty where nobody is signed in.
     pub(crate) workspace: String,
     pub(crate) return_url: Option<String>,
     /// The session's form token; empty where there is no session.
     pub(crate) form: String,
     /// What was just done.
-    pub(crate) notice: Option<&'static str>,
+    pub(crate) notice: Option<String>,
+    pub(crate) part: Part,
+    /// Whether sessions can be seen.
+    pub(crate) admin: bool,
+    /// Whether another page holds this one.
+    pub(crate) embedded: bool,
+}
+
+/// Which part of the portal a page belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Part {
+    Keys,
+    Sessions,
+    Neither,
+}
+
+impl Part {
+    pub(crate) fn is_keys(self) -> bool {
+        self == Self::Keys
+    }
+
+    pub(crate) fn is_sessions(self) -> bool {
+        self == Self::Sessions
+    }
 }
 
 impl Frame {
     /// Around a page for nobody in particular.
-    pub(crate) fn bare(portal: &Portal, theme: Theme, title: &str) -> Self {
+    pub(crate) fn bare(portal: &Portal, look: Look, title: &str) -> Self {
         Self {
             t: &ENGLISH,
             title: title.to_owned(),
             base: portal.base.clone(),
-            theme: theme.as_str(),
+            look,
             workspace: String::new(),
             return_url: None,
             form: String::new(),
             notice: None,
+            part: Part::Neither,
+            admin: false,
+            embedded: false,
         }
     }
 
     /// Around a page of a session.
     pub(crate) fn of(portal: &Portal, visitor: &Visitor, title: &str) -> Self {
+        let grant = &visitor.session.pass.grant;
         Self {
             workspace: visitor.workspace.clone(),
-            return_url: visitor.session.pass.grant.return_url.clone(),
+            return_url: grant.return_url.clone(),
             form: visitor.session.form_token().to_owned(),
-            notice: visitor.query.get("done").and_then(|word| text::done(word)),
-            ..Self::bare(portal, visitor.theme, title)
+            notice: visitor.query.get("done").and_then(|word| text::done(word)).map(str::to_owned),
+            part: Part::Keys,
+            admin: grant.role == PortalRole::Admin,
+            embedded: grant.embedded,
+            ..Self::bare(portal, visitor.look, title)
         }
     }
 }
@@ -75,19 +107,19 @@ pub(crate) fn render(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// A page that says one thing.
-pub(crate) fn say(portal: &Portal, theme: Theme, status: StatusCode, saying: &Saying) -> Response {
-    say_with(portal, theme, status, saying, (String::new(), String::new()))
+pub(crate) fn say(portal: &Portal, look: Look, status: StatusCode, saying: &Saying) -> Response {
+    say_with(portal, look, status, saying, (String::new(), String::new()))
 }
 
 /// The same, with what was typed as a label and where to go on.
 pub(crate) fn say_with(
     portal: &Portal,
-    theme: Theme,
+    look: Look,
     status: StatusCode,
     saying: &Saying,
     (typed, onward): (String, String),
 ) -> Response {
-    let frame = Frame::bare(portal, theme, saying.title);
+    let frame = Frame::bare(portal, look, saying.title);
     render(status, &SayingPage { frame, words: saying.words, typed, onward })
 }
 
@@ -98,13 +130,13 @@ pub(crate) fn tell(portal: &Portal, visitor: &Visitor, status: StatusCode, sayin
 }
 
 /// What failed is for the log, and not for the page.
-pub(crate) fn unavailable(portal: &Portal, theme: Theme, error: &(dyn std::error::Error + 'static)) -> Response {
+pub(crate) fn unavailable(portal: &Portal, look: Look, error: &(dyn std::error::Error + 'static)) -> Response {
     tracing::error!(error, "a request to the portal failed");
-    say(portal, theme, StatusCode::SERVICE_UNAVAILABLE, &text::UNAVAILABLE)
+    say(portal, look, StatusCode::SERVICE_UNAVAILABLE, &text::UNAVAILABLE)
 }
 
 pub(crate) async fn nothing_here(State(portal): State<Shared>) -> Response {
-    say(&portal, Theme::System, StatusCode::NOT_FOUND, &text::NOTHING_HERE)
+    say(&portal, Look::default(), StatusCode::NOT_FOUND, &text::NOTHING_HERE)
 }
 
 /// After a write: the address to look at, which can be reloaded without writing again.
@@ -115,15 +147,15 @@ pub(crate) fn see(address: &str) -> Response {
     }
 }
 
-/// The same, with a cookie.
-pub(crate) fn see_with_cookie(address: &str, cookie: &str) -> Response {
+/// The same, with cookies.
+pub(crate) fn see_with_cookies(address: &str, cookies: &[impl AsRef<str>]) -> Response {
     let mut response = see(address);
-    match HeaderValue::from_str(cookie) {
-        Ok(mut cookie) => {
-            cookie.set_sensitive(true);
-            response.headers_mut().append(SET_COOKIE, cookie);
-            response
-        }
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    for cookie in cookies {
+        let Ok(mut cookie) = HeaderValue::from_str(cookie.as_ref()) else {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        };
+        cookie.set_sensitive(true);
+        response.headers_mut().append(SET_COOKIE, cookie);
     }
+    response
 }

@@ -5,7 +5,6 @@ use claviger_core::key::{InvalidName, InvalidSecret};
 /// The words that stand on pages as they are.
 pub(crate) struct Text {
     pub(crate) language: &'static str,
-    pub(crate) product: &'static str,
     pub(crate) skip: &'static str,
     pub(crate) back: &'static str,
     pub(crate) leave: &'static str,
@@ -47,11 +46,27 @@ pub(crate) struct Text {
     pub(crate) open: &'static str,
     pub(crate) never_used: &'static str,
     pub(crate) error_title: &'static str,
+    pub(crate) keys: &'static str,
+    pub(crate) parts: &'static str,
+    pub(crate) close: &'static str,
+    pub(crate) loading: &'static str,
+    pub(crate) offline: &'static str,
+    pub(crate) show: &'static str,
+    pub(crate) hide: &'static str,
+    pub(crate) test: &'static str,
+    pub(crate) testing: &'static str,
+    pub(crate) saving: &'static str,
+    pub(crate) label_kept: &'static str,
+    pub(crate) sessions: &'static str,
+    pub(crate) sessions_lead: &'static str,
+    pub(crate) this_session: &'static str,
+    pub(crate) end_session: &'static str,
+    pub(crate) more: &'static str,
+    pub(crate) nobody: &'static str,
 }
 
 pub(crate) const ENGLISH: Text = Text {
     language: "en",
-    product: "API keys",
     skip: "Skip to the content",
     back: "Back",
     leave: "Sign out",
@@ -93,6 +108,23 @@ pub(crate) const ENGLISH: Text = Text {
     open: "Continue",
     never_used: "Never used",
     error_title: "Please check what you entered",
+    keys: "Keys",
+    parts: "Parts of this page",
+    close: "Close",
+    loading: "Loading …",
+    offline: "This could not be sent. Check your connection, and try again.",
+    show: "Show",
+    hide: "Hide",
+    test: "Test",
+    testing: "Testing …",
+    saving: "Saving …",
+    label_kept: "The label that you typed:",
+    sessions: "Sessions",
+    sessions_lead: "Who has this workspace’s keys open now. Each session ends by itself after an hour.",
+    this_session: "This session",
+    end_session: "End",
+    more: "More",
+    nobody: "Somebody without a name",
 };
 
 /// A page that says one thing.
@@ -129,6 +161,10 @@ pub(crate) const FOREIGN_FORM: Saying = Saying {
 };
 pub(crate) const BAD_FORM: Saying =
     Saying { title: "This form could not be read", words: "Nothing was changed. Go back, and try again." };
+pub(crate) const SESSIONS_FORBIDDEN: Saying =
+    Saying { title: "You cannot see sessions here", words: "Ask an admin of the workspace." };
+pub(crate) const SESSION_GONE: Saying =
+    Saying { title: "This session is not there any more", words: "It has ended already." };
 pub(crate) const GONE: Saying = Saying {
     title: "This key is not here any more",
     words: "It was deleted, or you have no access to it. Go back to see the keys as they are now.",
@@ -154,6 +190,13 @@ pub(crate) fn done(word: &str) -> Option<&'static str> {
         "renamed" => "The key was renamed.",
         "deleted" => "The key was deleted.",
         "switched-on" => "The key takes part in the rotation again.",
+        "tested-valid" => "The provider accepts this key.",
+        "tested-invalid" => "The provider refuses this key. Replace it.",
+        "tested-no-credit" => "The provider knows this key, but its account has no credit.",
+        "tested-unreachable" => "The provider could not be reached, so nothing is known of this key.",
+        "tested-nothing" => "The provider’s answer says nothing about this key.",
+        "tested-unreadable" => "This key cannot be read. Replace it.",
+        "ended" => "The session was ended.",
         "switched-off" => "The key is switched off, and takes no part in the rotation.",
         _ => return None,
     })
@@ -167,6 +210,61 @@ pub(crate) fn section(section: claviger_core::catalogue::Section) -> &'static st
         Section::Enrichment => "Enrichment",
         Section::Custom => "More",
     }
+}
+
+/// What was done, said of one key.
+pub(crate) fn of_key(label: &str, notice: &str) -> String {
+    format!("“{label}”: {notice}")
+}
+
+pub(crate) fn found(providers: usize) -> String {
+    match providers {
+        0 => String::new(),
+        1 => "1 provider".to_owned(),
+        providers => format!("{providers} providers"),
+    }
+}
+
+/// How many requests a day had, and how many of them met a limit or an error.
+pub(crate) fn requests(all: u64, failed: u64) -> String {
+    let all = match all {
+        0 => return "No requests in the last 24 hours".to_owned(),
+        1 => "1 request in the last 24 hours".to_owned(),
+        all => format!("{} requests in the last 24 hours", grouped(all)),
+    };
+    match failed {
+        0 => all,
+        failed => format!("{all}, {} of them met a limit or an error", grouped(failed)),
+    }
+}
+
+/// The hour with the most requests.
+pub(crate) fn busiest(requests: u64, from: &str, to: &str) -> String {
+    format!("Most were between {from} and {to} UTC: {}.", grouped(requests))
+}
+
+/// A number with commas between its thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let place = |index: usize| digits.len() - index;
+    let comma = |index: usize| index > 0 && place(index).is_multiple_of(3);
+    digits.char_indices().flat_map(|(at, digit)| comma(at).then_some(',').into_iter().chain([digit])).collect()
+}
+
+pub(crate) fn role(role: claviger_core::portal::PortalRole) -> &'static str {
+    use claviger_core::portal::PortalRole;
+    match role {
+        PortalRole::Admin => "Manages keys",
+        PortalRole::Member => "Looks at keys",
+    }
+}
+
+pub(crate) fn since(ago: i64) -> String {
+    if ago < 60_000 { "Since just now".to_owned() } else { format!("Since {} ago", span(ago)) }
+}
+
+pub(crate) fn until(left: i64) -> String {
+    format!("Ends in {}", span(left))
 }
 
 pub(crate) fn no_match(search: &str) -> String {
@@ -274,4 +372,17 @@ pub(crate) fn exhausted(back: Option<&str>) -> String {
 pub(crate) fn rejected(back: Option<&str>) -> String {
     let again = |back| format!("Refused by the provider, tested again in {back}");
     back.map_or_else(|| "Refused by the provider".to_owned(), again)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_numbers_have_commas() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!(requests(1_200, 3), "1,200 requests in the last 24 hours, 3 of them met a limit or an error");
+    }
 }

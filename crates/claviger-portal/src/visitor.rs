@@ -1,11 +1,13 @@
 //! Who asks: the session's cookie, and whether a form is the session's own.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::response::Response;
-use claviger_app::access::{Forbidden, ListKeys, ManageKeys, Permit};
-use claviger_app::portal::{PortalSession, PortalSessionError, SESSION_LIFE};
+use claviger_app::PortalPass;
+use claviger_app::access::{Forbidden, ListKeys, ManageKeys, ManagePortal, Permit};
+use claviger_app::portal::{NewPass, PortalSession, PortalSessionError};
 use claviger_core::Owner;
 use http::header::{COOKIE, HOST, ORIGIN};
 use http::request::Parts;
@@ -13,77 +15,95 @@ use http::{HeaderMap, StatusCode, Uri};
 use zeroize::Zeroizing;
 
 use crate::fields::Fields;
+use crate::look::Look;
 use crate::page::{self, say, say_with};
 use crate::{Portal, Shared, text};
 
-/// Light or dark, where the visitor or the product that sent them says so.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(crate) enum Theme {
-    #[default]
-    System,
-    Light,
-    Dark,
+/// How long browsers keep a session's cookie: longer than the session lasts, so that it can be said that it is over.
+const COOKIE_LIFE: Duration = Duration::from_hours(24);
+
+/// How somebody has the portal before them. Each has a cookie of its own, and opening a link takes the other one away: a
+/// browser has one session at a time, and its cookie says who may hold the pages in a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// As a page by itself.
+    Page,
+    /// In a frame of another page, which may be of another site.
+    Frame,
 }
 
-impl Theme {
-    pub(crate) fn as_str(self) -> &'static str {
+impl Way {
+    pub(crate) fn of(session: &PortalPass) -> Self {
+        if session.grant.embedded { Self::Frame } else { Self::Page }
+    }
+
+    fn other(self) -> Self {
         match self {
-            Self::System => "",
-            Self::Light => "light",
-            Self::Dark => "dark",
+            Self::Page => Self::Frame,
+            Self::Frame => Self::Page,
         }
     }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::Light, Self::Dark].into_iter().find(|theme| theme.as_str() == text)
-    }
-
-    /// As the address says, or else as it said before.
-    pub(crate) fn of(query: &BTreeMap<String, String>, headers: &HeaderMap) -> Self {
-        let said = query.get("theme").map(String::as_str);
-        said.or_else(|| cookie(headers, THEME)).and_then(Self::parse).unwrap_or_default()
-    }
 }
-
-/// The cookie that remembers the theme. It is no secret.
-pub(crate) const THEME: &str = "claviger_theme";
 
 /// The parameters of an address; of those that are there twice, the last.
 pub(crate) fn query(uri: &Uri) -> BTreeMap<String, String> {
     Query::try_from_uri(uri).map(|Query(query)| query).unwrap_or_default()
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
 }
 
 impl Portal {
-    /// With this prefix browsers take the cookie over https only, and from this host alone.
-    pub(crate) fn cookie_name(&self) -> &'static str {
-        if self.https { "__Host-claviger_portal" } else { "claviger_portal" }
+    /// With the prefix browsers take the cookie over https only, and from this host alone.
+    fn cookie_name(&self, way: Way) -> &'static str {
+        match (way, self.https) {
+            (Way::Page, true) => "__Host-claviger_portal",
+            (Way::Page, false) => "claviger_portal",
+            (Way::Frame, true) => "__Host-claviger_embed",
+            (Way::Frame, false) => "claviger_embed",
+        }
     }
 
-    fn attributes(&self) -> &'static str {
-        if self.https { "Path=/; HttpOnly; SameSite=Lax; Secure" } else { "Path=/; HttpOnly; SameSite=Lax" }
+    /// In a frame of another site browsers take no cookie but such as are secure and kept for that site apart. Without
+    /// https they take them from the machine itself.
+    pub(crate) fn attributes(&self, way: Way) -> &'static str {
+        match (way, self.https) {
+            (Way::Page, true) => "Path=/; HttpOnly; SameSite=Lax; Secure",
+            (Way::Page, false) => "Path=/; HttpOnly; SameSite=Lax",
+            (Way::Frame, _) => "Path=/; HttpOnly; SameSite=None; Secure; Partitioned",
+        }
     }
 
-    /// The cookie of a session that begins.
-    pub(crate) fn session_cookie(&self, text: &str) -> Zeroizing<String> {
-        let (name, attributes) = (self.cookie_name(), self.attributes());
-        Zeroizing::new(format!("{name}={text}; {attributes}; Max-Age={}", SESSION_LIFE.as_secs()))
+    /// The cookies of a session that begins: its own, and none of the other kind.
+    pub(crate) fn session_cookies(&self, session: &NewPass) -> [Zeroizing<String>; 2] {
+        let way = Way::of(&session.pass);
+        let (name, attributes) = (self.cookie_name(way), self.attributes(way));
+        let text = session.reveal_cookie();
+        let own = format!("{name}={}; {attributes}; Max-Age={}", &*text, COOKIE_LIFE.as_secs());
+        [Zeroizing::new(own), Zeroizing::new(self.no_cookie(way.other()))]
     }
 
-    /// Takes the session's cookie away.
-    pub(crate) fn no_cookie(&self) -> String {
-        format!("{}=; {}; Max-Age=0", self.cookie_name(), self.attributes())
+    /// Takes a session's cookie away.
+    pub(crate) fn no_cookie(&self, way: Way) -> String {
+        format!("{}=; {}; Max-Age=0", self.cookie_name(way), self.attributes(way))
+    }
+
+    /// By which cookie a request is of a session. Where there are both, the frame's counts, here and for who may hold the
+    /// answer: no page of the other session is ever shown in a frame.
+    pub(crate) fn way(&self, headers: &HeaderMap) -> Option<Way> {
+        let has = |way: &Way| cookie(headers, self.cookie_name(*way)).is_some();
+        [Way::Frame, Way::Page].into_iter().find(has)
     }
 
     /// The session of a request.
     pub(crate) async fn session(&self, headers: &HeaderMap) -> Result<PortalSession, PortalSessionError> {
-        let shown = cookie(headers, self.cookie_name()).ok_or(PortalSessionError::Unknown)?;
-        self.app.portal.prove(shown).await
+        let way = self.way(headers).ok_or(PortalSessionError::Unknown)?;
+        let shown = cookie(headers, self.cookie_name(way)).ok_or(PortalSessionError::Unknown)?;
+        let session = self.app.portal.prove(shown).await?;
+        if Way::of(&session.pass) == way { Ok(session) } else { Err(PortalSessionError::Unknown) }
     }
 
     /// Whether a page of this origin sent a form. Browsers say so themselves; what says nothing is none.
@@ -104,7 +124,7 @@ impl Portal {
 /// Somebody in a session.
 pub(crate) struct Visitor {
     pub(crate) session: PortalSession,
-    pub(crate) theme: Theme,
+    pub(crate) look: Look,
     pub(crate) query: BTreeMap<String, String>,
     /// The workspace's name, for people.
     pub(crate) workspace: String,
@@ -119,31 +139,35 @@ impl Visitor {
         self.session.principal.permit_on(self.owner(), None)
     }
 
+    pub(crate) fn may_see_sessions(&self) -> Result<Permit<ManagePortal>, Forbidden> {
+        self.session.principal.permit_on(self.owner(), None)
+    }
+
     pub(crate) fn may_manage(&self) -> Result<Permit<ManageKeys>, Forbidden> {
         self.session.principal.permit_on(self.owner(), None)
     }
 
-    async fn of(portal: &Portal, headers: &HeaderMap, uri: &Uri) -> Result<Self, (Theme, PortalSessionError)> {
+    async fn of(portal: &Portal, headers: &HeaderMap, uri: &Uri) -> Result<Self, (Look, PortalSessionError)> {
         let query = query(uri);
-        let theme = Theme::of(&query, headers);
+        let look = Look::of(&query, headers);
         let found = async {
             let session = portal.session(headers).await?;
             let workspace = portal.app.portal.workspace_name(&session).await?;
             Ok::<_, PortalSessionError>((session, workspace))
         };
-        let (session, workspace) = found.await.map_err(|error| (theme, error))?;
-        Ok(Self { session, theme, query, workspace })
+        let (session, workspace) = found.await.map_err(|error| (look, error))?;
+        Ok(Self { session, look, query, workspace })
     }
 }
 
 /// Says why there is no session. What was typed as a label is shown, so that it is not lost.
-fn refuse(portal: &Portal, (theme, error): (Theme, PortalSessionError), typed: &str) -> Response {
+fn refuse(portal: &Portal, (look, error): (Look, PortalSessionError), typed: &str) -> Response {
     let saying = match error {
         PortalSessionError::Unknown => &text::NO_SESSION,
         PortalSessionError::Expired => &text::SESSION_EXPIRED,
-        PortalSessionError::Store(error) => return page::unavailable(portal, theme, &error),
+        PortalSessionError::Store(error) => return page::unavailable(portal, look, &error),
     };
-    say_with(portal, theme, StatusCode::UNAUTHORIZED, saying, (typed.to_owned(), String::new()))
+    say_with(portal, look, StatusCode::UNAUTHORIZED, saying, (typed.to_owned(), String::new()))
 }
 
 impl FromRequestParts<Shared> for Visitor {
@@ -166,12 +190,12 @@ impl FromRequest<Shared> for Posted {
 
     async fn from_request(request: Request, portal: &Shared) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let foreign = || say(portal, Theme::System, StatusCode::FORBIDDEN, &text::FOREIGN_FORM);
+        let foreign = || say(portal, Look::default(), StatusCode::FORBIDDEN, &text::FOREIGN_FORM);
         if !portal.is_same_origin(&parts.headers, &parts.uri) {
             return Err(foreign());
         }
         let fields = Fields::read(body).await;
-        let fields = fields.ok_or_else(|| say(portal, Theme::System, StatusCode::BAD_REQUEST, &text::BAD_FORM))?;
+        let fields = fields.ok_or_else(|| say(portal, Look::default(), StatusCode::BAD_REQUEST, &text::BAD_FORM))?;
         let visitor = Visitor::of(portal, &parts.headers, &parts.uri).await;
         let visitor = visitor.map_err(|refused| refuse(portal, refused, fields.get("name")))?;
         if !visitor.session.sent(fields.get("form")) {

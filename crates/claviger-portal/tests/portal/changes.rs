@@ -21,7 +21,7 @@ async fn a_key_is_added_with_who_added_it() {
     page.assert_shows("<h3>Büro</h3>");
     let listed = world.test.app.keys.list(&world.test.list_keys(&world.acme)).await.unwrap();
     assert_eq!(listed[0].record.created_by.as_deref(), Some("user_7"));
-    browser.get(&format!("{OPENAI}?done=%3Cb%3E")).await.assert_lacks("role=\"status\"");
+    browser.get(&format!("{OPENAI}?done=%3Cb%3E")).await.assert_lacks("id=\"notice\"");
 }
 
 #[tokio::test]

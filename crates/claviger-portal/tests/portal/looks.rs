@@ -6,7 +6,7 @@ use claviger_core::portal::{PortalMode, PortalRole};
 use claviger_testkit::random_secret;
 use http::StatusCode;
 
-use crate::world::{ADD, OPENAI, World};
+use crate::world::{ADD, Browser, OPENAI, World};
 
 #[tokio::test]
 async fn the_first_page_has_every_provider_in_its_section_and_is_small() {
@@ -16,14 +16,19 @@ async fn the_first_page_has_every_provider_in_its_section_and_is_small() {
             world.test.key(&world.acme, provider.id.as_str()).await;
         }
     }
-    let page = world.admin().await.get("/portal").await;
+    let browser = world.admin().await;
+    let page = browser.get("/portal?accent=2f4bc7&theme=light&density=compact").await;
     let places = ["<h2 id=\"section-0\">Models", "Search &#38; web", "Enrichment"].map(|words| page.text.find(words));
     assert!(places.is_sorted() && places[0].is_some(), "{places:?}");
     for provider in world.test.app.catalogue.iter() {
         page.assert_shows(&format!("\"/portal/providers/{}\"", provider.id));
     }
     page.assert_shows("3 keys, all working");
-    assert!(page.text.len() < 60 * 1024, "{} bytes", page.text.len());
+    let mut size = page.text.len();
+    for asset in ["style.css", "portal.js", "icons.svg", "accent/2f4bc7.css"] {
+        size += browser.get(&format!("/portal/{asset}")).await.text.len();
+    }
+    assert!(size < 60_000, "{size} bytes with all that it loads");
 }
 
 #[tokio::test]
@@ -129,12 +134,57 @@ async fn a_link_says_which_providers_there_are_and_where_to_go_back_to() {
 }
 
 #[tokio::test]
-async fn a_theme_is_taken_from_the_address() {
+async fn the_look_is_taken_from_the_address_and_remembered() {
     let world = World::new().await;
     let browser = world.admin().await;
-    browser.get("/portal?theme=dark").await.assert_shows("data-theme=\"dark\"");
-    browser.get("/portal?theme=%22").await.assert_lacks("data-theme");
+    let page = browser.get("/portal?theme=dark&accent=%23FFcc00&density=compact").await;
+    page.assert_shows("data-theme=\"dark\" data-density=\"compact\"");
+    page.assert_shows("href=\"/portal/accent/ffcc00.css\"");
+    let cookie = "claviger_look=dark.ffcc00.compact";
+    assert_eq!(page.header("set-cookie"), format!("{cookie}; Path=/; HttpOnly; SameSite=Lax; Secure"));
+    let later = Browser { cookie: format!("{}; {cookie}", browser.cookie), ..world.admin().await };
+    let page = later.get(OPENAI).await;
+    assert_eq!(page.header("set-cookie"), "");
+    page.assert_shows("data-theme=\"dark\" data-density=\"compact\"");
+    page.assert_shows("href=\"/portal/accent/ffcc00.css\"");
+    let page = later.get("/portal?theme=auto&density=comfortable").await;
+    page.assert_lacks("data-theme");
+    page.assert_lacks("data-density");
+    assert!(page.header("set-cookie").starts_with("claviger_look=auto.ffcc00; "));
+}
+
+#[tokio::test]
+async fn what_is_no_look_is_passed_over() {
+    let world = World::new().await;
+    let browser = world.admin().await;
+    for query in ["theme=%22", "accent=red", "accent=%23fff%7d", "density=%3Cb%3E", "theme=DARK"] {
+        let page = browser.get(&format!("/portal?{query}")).await;
+        assert_eq!((page.status, page.header("set-cookie")), (StatusCode::OK, ""), "{query}");
+        for trace in ["data-theme", "data-density", "/accent/"] {
+            page.assert_lacks(trace);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_may_say_the_look() {
+    let world = World::new().await;
     let link = world.link(CreatePortalLink::new(PortalRole::Admin)).await;
-    let opened = browser.get(&format!("{link}?theme=light")).await;
-    assert!(opened.header("set-cookie").starts_with("claviger_theme=light; "));
+    let opened = world.admin().await.get(&format!("{link}?theme=light")).await;
+    assert!(opened.header("set-cookie").starts_with("claviger_look=light; "));
+    opened.assert_shows("data-theme=\"light\"");
+}
+
+#[tokio::test]
+async fn a_provider_has_its_picture_or_its_first_letter() {
+    let world = World::new().await;
+    let browser = world.admin().await;
+    let page = browser.get("/portal").await;
+    page.assert_shows("<use href=\"/portal/icons.svg#anthropic\"/>");
+    page.assert_shows("aria-hidden=\"true\">O</span>");
+    let icons = browser.get("/portal/icons.svg").await;
+    for symbol in icons.text.split("<symbol id=\"").skip(1) {
+        let id = symbol.split('"').next().unwrap();
+        assert!(world.test.app.catalogue.get(id).is_some(), "{id} is in the catalogue");
+    }
 }

@@ -35,7 +35,7 @@ async fn looking_at_a_link_does_not_use_it_up() {
         assert_eq!((seen.status, seen.header(SET_COOKIE)), (StatusCode::OK, ""));
     }
     let page = world.send(request(Method::GET, &link).body(Body::empty()).unwrap()).await;
-    page.assert_shows("<form method=\"post\">");
+    page.assert_shows("<form method=\"post\" id=\"open-form\">");
     assert_eq!(world.send(request(Method::POST, &link).body(Body::empty()).unwrap()).await.location(), "/portal");
 }
 
@@ -79,7 +79,7 @@ async fn a_sessions_cookie_is_for_this_host_over_https_and_no_script() {
     let (secret, workspace) = pair.split_once('.').unwrap();
     assert!(secret.starts_with("__Host-claviger_portal=clv_"), "{pair}");
     assert_eq!(workspace, "acme");
-    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=3600");
+    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=86400");
     assert!(opened.headers[SET_COOKIE].is_sensitive());
 }
 
@@ -136,7 +136,7 @@ async fn without_https_and_below_a_path_cookie_and_addresses_follow() {
     assert_eq!(opened.location(), "/keys/portal");
     let (pair, attributes) = opened.header(SET_COOKIE).split_once("; ").unwrap();
     assert!(pair.starts_with("claviger_portal=clv_"), "{pair}");
-    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Max-Age=3600");
+    assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Max-Age=86400");
     let page = world.send(Request::get("/portal").header(COOKIE, pair).body(Body::empty()).unwrap()).await;
     page.assert_shows("href=\"/keys/portal/style.css\"");
     page.assert_shows("href=\"/keys/portal/providers/openai\"");

@@ -1,0 +1,33 @@
+//! What pages load beside themselves: one style sheet, one script, one file of pictures.
+
+use axum::response::{IntoResponse, Response};
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+
+const ICONS: &str = include_str!("../assets/icons.svg");
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
+        // It changes with the program, which tells nobody: an hour is the longest that an old one may be seen.
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
+    ];
+    (headers, text).into_response()
+}
+
+pub(crate) async fn style() -> Response {
+    asset("text/css; charset=utf-8", include_str!("../assets/style.css"))
+}
+
+pub(crate) async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", include_str!("../assets/portal.js"))
+}
+
+pub(crate) async fn icons() -> Response {
+    asset("image/svg+xml", ICONS)
+}
+
+/// Whether there is a picture of a provider.
+pub(crate) fn has_icon(provider: &str) -> bool {
+    ICONS.contains(&format!("<symbol id=\"{provider}\""))
+}

@@ -1,0 +1,167 @@
+//! The page of one provider's keys.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use claviger_app::UsageBucket;
+use claviger_app::keys::ListedKey;
+use claviger_app::usage::UsageError;
+use claviger_core::pool::POOL_CAPACITY;
+use claviger_core::portal::{PortalMode, PortalRole};
+use claviger_core::{Provider, Timestamp};
+use http::StatusCode;
+
+use crate::chart::{self, Chart};
+use crate::keys::{lent, listed, provider};
+use crate::page::{self, Frame, render, tell};
+use crate::text::{self, ENGLISH};
+use crate::visitor::Visitor;
+use crate::words::{self, KeyShown};
+use crate::{Portal, Shared, assets};
+
+/// What a form says of itself: what was typed, but for the key, and what is wrong with it.
+#[derive(Default)]
+pub(crate) struct Typed {
+    pub(crate) name: String,
+    pub(crate) verify: bool,
+    pub(crate) secret_error: String,
+    pub(crate) name_error: String,
+    /// What is wrong with none of the fields.
+    pub(crate) error: String,
+}
+
+impl Typed {
+    fn is_wrong(&self) -> bool {
+        [&self.secret_error, &self.name_error, &self.error].iter().any(|error| !error.is_empty())
+    }
+}
+
+/// What the fields for a key need to know.
+pub(crate) struct SecretFields {
+    pub(crate) placeholder: String,
+    pub(crate) hint: String,
+    pub(crate) can_verify: bool,
+}
+
+impl SecretFields {
+    pub(crate) fn of(provider: &Provider) -> Self {
+        let (placeholder, hint) = (provider.placeholder.clone(), words::hint(provider));
+        Self { placeholder, hint, can_verify: provider.probe.is_some() }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "provider.html")]
+struct ProviderPage {
+    frame: Frame,
+    id: String,
+    icon: bool,
+    monogram: String,
+    address: String,
+    purpose: String,
+    /// Where keys come from while there are none; empty where there are some, or none are lent.
+    badge: &'static str,
+    single: bool,
+    keys: Vec<Row>,
+    /// Why no key can be added; empty where one can.
+    full: &'static str,
+    /// Whether the form is open already.
+    open: bool,
+    can_test: bool,
+    fields: SecretFields,
+    typed: Typed,
+}
+
+struct Row {
+    key: KeyShown,
+    chart: Chart,
+}
+
+pub(crate) async fn one(State(portal): State<Shared>, Path(id): Path<String>, visitor: Visitor) -> Response {
+    match provider(&portal, &visitor, &id) {
+        Some(provider) => provider_page(&portal, &visitor, &provider, StatusCode::OK, Typed::default()).await,
+        None => tell(&portal, &visitor, StatusCode::NOT_FOUND, &text::NOTHING_HERE),
+    }
+}
+
+pub(crate) async fn provider_page(
+    portal: &Portal,
+    visitor: &Visitor,
+    provider: &Provider,
+    status: StatusCode,
+    typed: Typed,
+) -> Response {
+    match try_provider_page(portal, visitor, provider, typed).await {
+        Ok(page) => render(status, &page),
+        Err(refused) => *refused,
+    }
+}
+
+async fn try_provider_page(
+    portal: &Portal,
+    visitor: &Visitor,
+    provider: &Provider,
+    typed: Typed,
+) -> Result<ProviderPage, Box<Response>> {
+    let (keys, lent) = (listed(portal, visitor).await?, lent(portal, visitor).await?);
+    let pool: Vec<_> = keys.into_iter().filter(|key| key.record.provider == provider.id).collect();
+    let now = portal.app.portal.now();
+    let day = day(portal, visitor, provider, now).await?;
+    let charts = chart::of_keys(pool.iter().map(|key| &key.record.id), &day, now);
+    let rows = pool.iter().zip(charts).map(|(key, chart)| Row { key: words::shown(key, &pool, now), chart });
+    let grant = &visitor.session.pass.grant;
+    let frame = Frame::of(portal, visitor, &text::keys_of(&provider.name));
+    Ok(ProviderPage {
+        frame: Frame { notice: notice(visitor, &pool, frame.notice), ..frame },
+        id: provider.id.to_string(),
+        icon: assets::has_icon(provider.id.as_str()),
+        monogram: words::monogram(provider),
+        address: format!("{}/providers/{}", portal.base, provider.id),
+        purpose: provider.description.clone(),
+        badge: if pool.is_empty() && lent.contains(&provider.id) { ENGLISH.inherited } else { "" },
+        single: grant.mode == PortalMode::Single,
+        full: full(grant.mode, pool.len()).unwrap_or_default(),
+        open: pool.is_empty() || typed.is_wrong(),
+        can_test: provider.probe.is_some() && grant.role == PortalRole::Admin,
+        keys: rows.collect(),
+        fields: SecretFields::of(provider),
+        typed,
+    })
+}
+
+/// What was done, with the key that it was done to where the address names one.
+fn notice(visitor: &Visitor, pool: &[ListedKey], notice: Option<String>) -> Option<String> {
+    let key = visitor.query.get("key").and_then(|id| pool.iter().find(|key| key.record.id.as_str() == id));
+    match (notice, key) {
+        (Some(notice), Some(key)) => Some(text::of_key(words::label(key), &notice)),
+        (notice, _) => notice,
+    }
+}
+
+/// The requests of the last day with a provider's keys.
+async fn day(
+    portal: &Portal,
+    visitor: &Visitor,
+    provider: &Provider,
+    now: Timestamp,
+) -> Result<Vec<UsageBucket>, Box<Response>> {
+    let Ok(permit) = visitor.may_look() else {
+        return Err(Box::new(tell(portal, visitor, StatusCode::FORBIDDEN, &text::FORBIDDEN)));
+    };
+    let hours = portal.app.usage.hours(&permit, Some(&provider.id), chart::begin(now), chart::end(now)).await;
+    hours.map_err(|error| {
+        Box::new(match error {
+            UsageError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE),
+            UsageError::Store(error) => page::unavailable(portal, visitor.look, &error),
+        })
+    })
+}
+
+/// Why a pool takes no further key.
+pub(crate) fn full(mode: PortalMode, keys: usize) -> Option<&'static str> {
+    match mode {
+        PortalMode::Multi if keys >= POOL_CAPACITY => Some(ENGLISH.limit_reached),
+        PortalMode::Single if keys > 0 => Some(ENGLISH.single_taken),
+        PortalMode::Multi | PortalMode::Single => None,
+    }
+}
