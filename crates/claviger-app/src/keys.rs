@@ -292,7 +292,7 @@ impl Keys {
     }
 
     /// What a setting gives is not stored a second time.
-    fn refuse_given(&self, put: &PutKey) -> Result<(), PutKeyError> {
+    pub(crate) fn refuse_given(&self, put: &PutKey) -> Result<(), PutKeyError> {
         match self.keyring.platform.twin(&put.provider, &put.secret) {
             Some(twin) => Err(PutKeyError::Duplicate(twin.id.clone())),
             None => Ok(()),
@@ -421,7 +421,7 @@ impl Keys {
         }
     }
 
-    fn stored_data_key(&self, pool: &PoolId, record: &PoolRecord) -> Result<Option<DataKey>, PutKeyError> {
+    pub(crate) fn stored_data_key(&self, pool: &PoolId, record: &PoolRecord) -> Result<Option<DataKey>, PutKeyError> {
         let sealed = record.data_key.as_deref();
         let opened = sealed.map(|sealed| self.master.open_data_key(&pool.owner, sealed)).transpose();
         opened.map_err(PutKeyError::Unreadable)

@@ -41,12 +41,14 @@
 mod frame;
 mod master;
 mod owner;
+mod sim;
 mod token;
 mod webhook;
 
 pub use frame::{OpenError, SealError};
 pub use master::{InvalidMasterKey, MasterKey, MasterKeyId};
 pub use owner::{DataKey, Fingerprint, KeyPlace, WebhookPlace};
+pub use sim::{InvalidSimKey, SimKey, SimOpenError};
 pub use token::{MalformedToken, NewToken, PresentedToken, TokenHash};
 pub use webhook::WebhookSecret;
 

@@ -37,6 +37,7 @@ mod plans;
 mod pool;
 mod portal;
 mod read;
+mod sim;
 mod token;
 mod usage;
 mod watch;
@@ -60,6 +61,7 @@ use claviger_store::{
 use sqlx::postgres::PgConnectOptions;
 
 pub use crate::open::PostgresFound;
+pub use crate::sim::{SimKeyRow, SimKeys, SimOwner, SimSource};
 
 use crate::address::Address;
 use crate::connections::{COPY_IN, COPY_OUT, COUNT, Connections, READ, TOUCH, WRITE, asked};

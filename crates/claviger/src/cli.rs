@@ -66,6 +66,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// Take in keys that are kept elsewhere; what is there already stays, so that it may be repeated
+    Import {
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
     /// Move deployments between databases
     Store {
         #[command(subcommand)]
@@ -312,6 +317,69 @@ pub(crate) struct AuditOwnerFlags {
     /// The operator's own trail
     #[arg(long)]
     pub(crate) platform: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ImportCommand {
+    /// Take in the keys of Sim: workspace_byok_keys, with one key a provider or several, and organization_byok_keys
+    ///
+    /// Sim's database is only read. Workspaces and organizations that are not there are made. Exits with 1 where any key
+    /// was left behind; the report says which, and why.
+    Sim {
+        #[command(flatten)]
+        from: SimFlags,
+        /// Sim's ENCRYPTION_KEY, 64 hexadecimal digits, in FILE
+        #[arg(long, value_name = "FILE")]
+        encryption_key_file: PathBuf,
+        /// Take keys of Sim's provider THEIRS for the catalogue's OURS; may be given several times
+        #[arg(long = "provider", value_name = "THEIRS=OURS")]
+        providers: Vec<String>,
+        #[command(flatten)]
+        dry: DryRunFlags,
+    },
+    /// Take in keys from environment variables: OPENAI_API_KEY, OPENAI_API_KEY_1, … for each provider of the catalogue
+    Env {
+        #[command(flatten)]
+        owner: OwnerFlags,
+        /// Read NAME=VALUE lines from FILE instead of the process's own environment
+        #[arg(long, value_name = "FILE")]
+        env_file: Option<PathBuf>,
+        #[command(flatten)]
+        dry: DryRunFlags,
+    },
+    /// Take in keys from a file with a JSON object a line
+    ///
+    /// Each has workspaceId or organizationId or "platform":true, providerId and apiKey, and may have name and
+    /// createdBy. Workspaces and organizations that are not there are made.
+    Jsonl {
+        /// The file; - reads standard input
+        file: PathBuf,
+        #[command(flatten)]
+        dry: DryRunFlags,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DryRunFlags {
+    /// Open and judge everything, report what would become of it, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Where Sim's database is: exactly one. A URL in an argument has no password, since other users of the machine can see
+/// it.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct SimFlags {
+    /// Sim's database: postgres://USER@HOST/DATABASE, the password by PGPASSWORD or a passfile (~/.pgpass)
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: Option<String>,
+    /// Its URL, with the password, is in the environment variable NAME
+    #[arg(long, value_name = "NAME")]
+    pub(crate) from_env: Option<String>,
+    /// Its URL, with the password, is in FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -50,6 +50,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::Token { command } => admin::token(&settings, json, command).await,
             Command::PortalLink(link) => admin::portal_link(&settings, json, link).await,
             Command::Audit { command } => admin::audit(&settings, json, command).await,
+            Command::Import { command } => admin::import(&settings, json, command).await,
             Command::Store { command } => admin::store(json, command).await,
             Command::Health => health::run(&settings),
         }

@@ -17,6 +17,7 @@ use claviger_gateway::{GatewayCourier, GatewayProber};
 use claviger_seal::MasterKey;
 use claviger_store_postgres::PostgresStore;
 use claviger_store_sqlite::SqliteStore;
+use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::clock::SystemClock;
@@ -80,6 +81,26 @@ impl fmt::Display for Database {
 /// Opens what the settings name, for a command beside servers.
 pub(crate) async fn app(settings: &Settings) -> anyhow::Result<App> {
     open(settings, None, (None, None)).await
+}
+
+/// Opens what the settings name to look at it only. Where nothing is there yet, nothing is made, and an empty deployment
+/// in a temporary folder, which goes with the second value, stands in its place.
+pub(crate) async fn to_look_at(settings: &Settings) -> anyhow::Result<(App, Option<TempDir>)> {
+    let database = Database::of(settings)?;
+    let found = at_setting(settings, database.find(settings.database.connections).await)?;
+    if found.canary().is_some() {
+        if !found.is_up_to_date() {
+            bail!("{database} was written by an older version of Claviger; start this version's server on it once");
+        }
+        drop(found);
+        return Ok((app(settings).await?, None));
+    }
+    let folder = tempfile::tempdir().context("no temporary folder")?;
+    let store = SqliteStore::find(&folder.path().join("claviger.db")).await?.open().await?;
+    let master = MasterKey::parse(&MasterKey::generate()?)?;
+    let rotation = Rotation { coordination: None, random_start: false, platform_fallback: false };
+    let parts = (settings.catalogue()?, rotation, (None, None));
+    Ok((start(settings, Arc::new(store), master, parts).await?, Some(folder)))
 }
 
 /// Opens what the settings name, for a server. What the settings alone can tell to be wrong is told before anything is

@@ -19,6 +19,7 @@ use claviger_core::{Catalogue, ProviderId};
 use claviger_seal::MasterKey;
 use serde::Deserialize;
 
+pub(crate) use layers::process_environment;
 use platform::Platform;
 use provider::ProviderSettings;
 pub(crate) use values::{Level, Secret, Span};

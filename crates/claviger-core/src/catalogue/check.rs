@@ -42,6 +42,9 @@ pub enum Problem {
     /// A header's value that HTTP does not allow.
     #[error("the value of `{0}` must be visible ASCII characters")]
     HeaderValue(String),
+    /// Text that cannot be an environment variable's name.
+    #[error("`{0}` must be capital letters, digits and _")]
+    EnvName(String),
     /// A link that is no web page.
     #[error("`{0}` must begin with https://")]
     Link(String),
@@ -94,6 +97,12 @@ fn texts(provider: &Provider) -> Result<(), Fault> {
         [("name", &provider.name), ("description", &provider.description), ("placeholder", &provider.placeholder)];
     if let Some((field, _)) = texts.into_iter().find(|(_, text)| text.trim().is_empty()) {
         return Err((field.to_owned(), Problem::Empty));
+    }
+    let is_env_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+    };
+    if let Some(name) = provider.env.iter().find(|name| !is_env_name(name)) {
+        return Err(("env".to_owned(), Problem::EnvName(name.clone())));
     }
     for (field, links) in [("docs", &provider.docs), ("docs_unopened", &provider.docs_unopened)] {
         if let Some(link) = links.iter().find(|link| !link.starts_with("https://")) {

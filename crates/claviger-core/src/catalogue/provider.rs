@@ -26,6 +26,9 @@ pub struct Provider {
     pub description: String,
     /// What an empty key field shows.
     pub placeholder: String,
+    /// Environment variables in which programs look for its key, beside the usual one: see [`Provider::env_names`].
+    #[serde(default)]
+    pub env: Vec<String>,
     /// Pages that were read for this entry.
     #[serde(default)]
     pub docs: Vec<String>,
@@ -146,6 +149,7 @@ impl Provider {
             section: Section::Custom,
             description: "Defined by the operator".to_owned(),
             placeholder: format!("Enter your {name} API key"),
+            env: Vec::new(),
             docs: Vec::new(),
             docs_unopened: Vec::new(),
             origins: vec![Origin {
@@ -169,6 +173,12 @@ impl Provider {
             id,
             name,
         }
+    }
+
+    /// The environment variables in which programs look for its key. The usual one is its id in capitals with `_API_KEY`.
+    pub fn env_names(&self) -> impl Iterator<Item = String> {
+        let usual = self.id.as_str().to_ascii_uppercase().replace('-', "_") + "_API_KEY";
+        std::iter::once(usual).chain(self.env.iter().cloned())
     }
 
     /// The same provider at one other base URL, which stands for all origins. Aliases still pick an origin, for what it

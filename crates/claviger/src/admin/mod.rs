@@ -1,6 +1,7 @@
 //! Administration from the shell: the same use cases as the API, straight on the database, beside running servers.
 
 mod audit;
+mod import;
 mod key;
 mod organization;
 mod portal_link;
@@ -23,6 +24,7 @@ use crate::cli::{
 use crate::settings::Settings;
 use crate::{log, open, print};
 
+pub(crate) use import::run as import;
 pub(crate) use store::run as store;
 
 /// How many of a list are asked for at once.

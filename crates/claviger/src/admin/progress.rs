@@ -1,10 +1,9 @@
-//! How far copying has come, on stderr: a bar at a terminal, otherwise a line now and then.
+//! How far a long command has come, on stderr: a bar at a terminal, otherwise a line now and then.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use claviger_app::copy::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
@@ -13,10 +12,13 @@ use crate::print;
 /// Between two lines.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Shows progress, and keeps the last of it.
-pub(super) struct Watcher {
+/// Shows progress.
+pub(super) struct Meter {
+    /// What is counted.
+    unit: &'static str,
+    /// What has become of those that are counted.
+    done: &'static str,
     shown: Shown,
-    last: Cell<Option<Progress>>,
 }
 
 enum Shown {
@@ -24,28 +26,29 @@ enum Shown {
     Lines { last: Cell<Instant> },
 }
 
-impl Watcher {
-    pub(super) fn new() -> Self {
+impl Meter {
+    /// For so many `unit`s that in the end are all `done`.
+    pub(super) fn new(unit: &'static str, done: &'static str) -> Self {
         let shown = if std::io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{bar:40} {pos} of {len} owners, {eta} left");
-            Shown::Bar(ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
+            let style = ProgressStyle::with_template("{bar:40} {pos} of {len} {msg}, {eta} left");
+            let bar = ProgressBar::new(0).with_message(unit);
+            Shown::Bar(bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())))
         } else {
             Shown::Lines { last: Cell::new(Instant::now()) }
         };
-        Self { shown, last: Cell::new(None) }
+        Self { unit, done, shown }
     }
 
-    pub(super) fn see(&self, progress: Progress) {
-        self.last.set(Some(progress));
+    pub(super) fn see(&self, done: u64, all: u64) {
         match &self.shown {
             Shown::Bar(bar) => {
-                bar.set_length(progress.all);
-                bar.set_position(progress.done);
+                bar.set_length(all);
+                bar.set_position(done);
             }
             Shown::Lines { last } => {
                 if last.get().elapsed() >= LINE_EVERY {
                     last.set(Instant::now());
-                    print::problem(&format!("{} of {} owners are copied", progress.done, progress.all));
+                    print::problem(&format!("{done} of {all} {} are {}", self.unit, self.done));
                 }
             }
         }
@@ -57,16 +60,11 @@ impl Watcher {
             bar.finish_and_clear();
         }
     }
-
-    /// Whether there was nothing to do.
-    pub(super) fn all_unchanged(&self) -> bool {
-        self.last.get().is_some_and(|progress| progress.unchanged == progress.done)
-    }
 }
 
-impl Drop for Watcher {
+impl Drop for Meter {
     fn drop(&mut self) {
-        // Copying may be broken off at any point.
+        // The command may be broken off at any point.
         self.end();
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read};
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use anyhow::Context;
 use claviger_core::KeySecret;
@@ -16,15 +17,18 @@ const LIMIT: usize = 64 * 1024;
 
 pub(super) fn read(flags: &SecretFlags) -> anyhow::Result<KeySecret> {
     let text = match &flags.secret_file {
-        Some(path) => {
-            let name = || format!("--secret-file {}", path.display());
-            read_all(&File::open(path).with_context(name)?).with_context(name)?
-        }
+        Some(path) => read_file("--secret-file", path)?,
         None if io::stdin().is_terminal() => ask()?,
         // Without the standard library's buffer, which nobody wipes.
         None => read_all(&File::from(io::stdin().as_fd().try_clone_to_owned()?)).context("standard input")?,
     };
     KeySecret::parse(&text).context("the secret cannot be a provider key")
+}
+
+/// A file with a secret in it, which a flag names.
+pub(super) fn read_file(flag: &str, path: &Path) -> anyhow::Result<Zeroizing<String>> {
+    let name = || format!("{flag} {}", path.display());
+    read_all(&File::open(path).with_context(name)?).with_context(name)
 }
 
 /// At a terminal: nothing of what is typed or pasted shows.
@@ -45,7 +49,7 @@ fn read_all(mut from: &File) -> anyhow::Result<Zeroizing<String>> {
             Err(error) => return Err(error.into()),
         }
     }
-    anyhow::ensure!(length <= LIMIT, "there is too much of it to be a provider key: more than {LIMIT} bytes");
+    anyhow::ensure!(length <= LIMIT, "there is too much of it: more than {LIMIT} bytes");
     let text = std::str::from_utf8(&bytes[..length]).ok().context("it is not text")?;
     Ok(Zeroizing::new(text.to_owned()))
 }

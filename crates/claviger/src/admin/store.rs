@@ -1,5 +1,6 @@
 //! `claviger store`
 
+use std::cell::Cell;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use claviger_app::copy::{CopyError, Counted, Existing, copy};
 use serde_json::json;
 use tracing::level_filters::LevelFilter;
 
-use super::progress::Watcher;
+use super::progress::Meter;
 use super::show;
 use crate::cli::{LogFormat, StoreCommand};
 use crate::open::Database;
@@ -41,9 +42,14 @@ pub(crate) async fn run(json: bool, command: StoreCommand) -> anyhow::Result<()>
 
 async fn copy_between(json: bool, from: &Database, to: &Database, existing: Existing) -> anyhow::Result<()> {
     let (source, target) = open(from, to).await?;
-    let watcher = Watcher::new();
-    let copied = copy(&*source, &*target, existing, |progress| watcher.see(progress)).await;
-    watcher.end();
+    let meter = Meter::new("owners", "copied");
+    let last = Cell::new(None);
+    let copied = copy(&*source, &*target, existing, |progress| {
+        last.set(Some(progress));
+        meter.see(progress.done, progress.all);
+    });
+    let copied = copied.await;
+    meter.end();
     target.close().await;
     source.close().await;
     let counts = copied.map_err(|error| match error {
@@ -61,7 +67,8 @@ async fn copy_between(json: bool, from: &Database, to: &Database, existing: Exis
         "tokens": counts.tokens,
     });
     show(json, &json!({"success": true, "counts": value}), || {
-        let before = if watcher.all_unchanged() { " (all of it was there before)" } else { "" };
+        let nothing_to_do = last.get().is_some_and(|progress| progress.unchanged == progress.done);
+        let before = if nothing_to_do { " (all of it was there before)" } else { "" };
         format!("copied {}{before}", Counted(counts))
     })
 }
@@ -112,7 +119,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((place(one), place(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-fn holds_password(url: &str) -> bool {
+pub(super) fn holds_password(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://").filter(|(scheme, _)| scheme.starts_with("postgres")) else {
         return false;
     };

@@ -59,18 +59,19 @@ fn add_file(builder: ConfigBuilder<DefaultState>, file: Option<&Path>) -> anyhow
 
 /// The environment, without what Kubernetes puts there by itself for a service that is named like this program.
 fn environment_source(environment: Option<HashMap<String, String>>) -> Environment {
-    #[expect(clippy::disallowed_methods, reason = "this is the config that settings come through")]
-    let all = environment.unwrap_or_else(|| {
-        // A variable that is not text cannot be one of ours.
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect()
-    });
+    let all = environment.unwrap_or_else(|| process_environment().collect());
     let ours = all.into_iter().filter(|(name, _)| {
         name.strip_prefix(PREFIX)
             .is_some_and(|rest| !rest.starts_with("SERVICE_") && rest != "PORT" && !rest.starts_with("PORT_"))
     });
     Environment::with_prefix("CLAVIGER").prefix_separator("_").separator("__").source(Some(ours.collect()))
+}
+
+/// The process's own environment. A variable that is not text cannot be one of ours.
+pub(crate) fn process_environment() -> impl Iterator<Item = (String, String)> {
+    #[expect(clippy::disallowed_methods, reason = "this is the config that settings come through")]
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn add_flags(
