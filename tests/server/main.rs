@@ -3,10 +3,14 @@
 mod bad_starts;
 mod commands;
 mod health;
+mod import_env;
+mod import_jsonl;
+mod import_sim;
 mod keys_command;
 mod lifecycle;
 mod protocols;
 mod secrets;
+mod sim_database;
 mod store_copy;
 mod tls;
 mod upstream;

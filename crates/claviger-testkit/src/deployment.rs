@@ -11,8 +11,8 @@ use tempfile::TempDir;
 
 use crate::{Client, Process, random_secret};
 
-/// Settings and a data folder, which goes with this value and the servers that it started.
-#[derive(Debug)]
+/// Settings and a data folder, which goes with this value, its clones and the servers that they started.
+#[derive(Clone, Debug)]
 pub struct Deployment {
     folder: Arc<TempDir>,
     root_token: String,
