@@ -70,6 +70,7 @@ codes! {
     PoolCooling "pool_cooling" TOO_MANY_REQUESTS "every key rests; `Retry-After` says when the first one is back";
     Internal "internal" INTERNAL_SERVER_ERROR "Claviger failed; its log says why";
     PoolUnreadable "pool_unreadable" SERVICE_UNAVAILABLE "there are keys, and they cannot be opened";
+    MasterKeyMissing "master_key_missing" SERVICE_UNAVAILABLE "the node has not the master key that is in use";
     StoreUnavailable "store_unavailable" SERVICE_UNAVAILABLE "the database does not do its work; try again shortly";
 }
 

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{Html, IntoResponse};
 use bytes::Bytes;
 use claviger_app::StoreError;
+use claviger_app::master_keys::NotReady;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,15 +16,27 @@ use crate::error::{Code, Problem, Refusal, Refusals};
 /// Why Claviger cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadyError {
+    #[error("{0}")]
+    MasterKey(String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
+impl From<NotReady> for ReadyError {
+    fn from(error: NotReady) -> Self {
+        match error {
+            NotReady::MasterKey(_) => Self::MasterKey(error.to_string()),
+            NotReady::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl Refusal for ReadyError {
-    const CODES: &[&[Code]] = &[&[Code::StoreUnavailable]];
+    const CODES: &[&[Code]] = &[&[Code::MasterKeyMissing, Code::StoreUnavailable]];
 
     fn problem(self) -> Problem {
         match self {
+            Self::MasterKey(why) => Problem::new(Code::MasterKeyMissing, why),
             Self::Store(error) => Problem::store(&error),
         }
     }
@@ -51,7 +64,7 @@ pub(crate) async fn healthz() -> Json<Health> {
 
 /// Tell whether Claviger can serve
 ///
-/// The database answers, and the master key was proven against it.
+/// The database answers, and the master key in use is proven against it.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -61,7 +74,7 @@ pub(crate) async fn healthz() -> Json<Health> {
     security(())
 )]
 pub(crate) async fn readyz(State(api): State<Shared>) -> Result<Json<Health>, Problem> {
-    api.app.ready().await.map_err(ReadyError::Store)?;
+    api.app.ready().await.map_err(ReadyError::from)?;
     Ok(Json(Health { status: "ready" }))
 }
 

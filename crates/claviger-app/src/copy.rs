@@ -131,6 +131,10 @@ async fn claim(from: &dyn Store, to: &dyn Store) -> Result<(), CopyError> {
     if to.put_canary_if_absent(&canary).await.map_err(target)? != canary {
         return Err(CopyError::OtherDeployment);
     }
+    // By them the target's starts know a master key that was withdrawn too early.
+    for former in from.former_canaries().await.map_err(CopyError::Source)? {
+        to.put_former_canary(&former).await.map_err(target)?;
+    }
     if let Some(hash) = from.root_token_hash().await.map_err(CopyError::Source)?
         && to.put_root_token_hash_if_absent(&hash).await.map_err(target)? != hash
     {

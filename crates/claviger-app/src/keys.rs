@@ -9,7 +9,7 @@ use claviger_core::health::Event;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::POOL_CAPACITY;
 use claviger_core::{Clock, KeyId, KeyName, KeySecret, KeyStatus, Owner, ProviderId, Timestamp};
-use claviger_seal::{DataKey, Fingerprint, KeyPlace, MasterKey, OpenError, SealError};
+use claviger_seal::{DataKey, Fingerprint, KeyPlace, MasterKeys, OpenError, SealError};
 use claviger_store::{
     AddKeyError as StoreAddKeyError, Change, ChangeKeyError as StoreChangeKeyError, ChangeSink, DataKeyUse, KeyChange,
     KeyRecord, KeyReplacement, NewKey, PoolRecord, ReplaceKeyError as StoreReplaceKeyError, Store, StoreError,
@@ -20,11 +20,12 @@ use tokio::sync::OnceCell;
 use crate::access::{ListKeys, ManageKeys, Permit};
 use crate::feed::Feed;
 use crate::keyring::{Fitness, GivenKey, Keyring, Standing, TestResult, Tested};
+use crate::master_keys::{InUseError, in_use};
 use crate::owners;
 
-/// How often an add or a replacement begins again because the owner's data key changed under it. It changes once in an
-/// owner's life, so a second try is the last one needed.
-const TRIES: usize = 3;
+/// How often an add or a replacement begins again because the owner's data key changed under it. It changes when it
+/// comes, when it is sealed anew, and when there is a new one: hardly ever, and hardly ever twice in a row.
+const TRIES: usize = 5;
 
 /// Keys could not be listed.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,15 @@ pub enum PutKeyError {
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<InUseError> for PutKeyError {
+    fn from(error: InUseError) -> Self {
+        match error {
+            InUseError::Open(error) => Self::Unreadable(error),
+            InUseError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// A key could not be changed or deleted.
@@ -123,7 +133,7 @@ pub struct ListedKey {
 #[derive(Debug)]
 pub struct Keys {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) master_keys: Arc<MasterKeys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) feed: Arc<Feed>,
@@ -259,7 +269,8 @@ impl Keys {
         let (data_key, data_key_use) = if let (Some(data_key), Some(sealed)) = (stored, record.data_key) {
             (data_key, DataKeyUse::Stored(sealed))
         } else {
-            let (data_key, sealed) = self.master.new_data_key(&pool.owner, 1).map_err(PutKeyError::Seal)?;
+            let in_use = in_use(&*self.store, &self.master_keys).await.map_err(PutKeyError::from)?;
+            let (data_key, sealed) = in_use.new_data_key(&pool.owner, 1).map_err(PutKeyError::Seal)?;
             (data_key, DataKeyUse::New(sealed))
         };
         let now = self.clock.now();
@@ -423,7 +434,7 @@ impl Keys {
 
     pub(crate) fn stored_data_key(&self, pool: &PoolId, record: &PoolRecord) -> Result<Option<DataKey>, PutKeyError> {
         let sealed = record.data_key.as_deref();
-        let opened = sealed.map(|sealed| self.master.open_data_key(&pool.owner, sealed)).transpose();
+        let opened = sealed.map(|sealed| self.master_keys.open_data_key(&pool.owner, sealed)).transpose();
         opened.map_err(PutKeyError::Unreadable)
     }
 }

@@ -10,10 +10,12 @@ pub mod import;
 pub mod keyring;
 pub mod keys;
 mod live;
+pub mod master_keys;
 pub mod organizations;
 mod owners;
 pub mod portal;
 mod rehearsal;
+pub mod rekeying;
 mod start;
 pub mod tokens;
 mod trust;
@@ -25,7 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::{Catalogue, Clock};
-use claviger_seal::{MasterKey, NewToken, TokenHash};
+use claviger_seal::{MasterKeys, NewToken, TokenHash};
 use claviger_store::ChangeSink;
 
 pub use claviger_store::{
@@ -42,8 +44,10 @@ use feed::Feed;
 use keyring::{Keyring, PlatformKey, PlatformKeys, Prober, Rotation};
 use keys::Keys;
 use live::Live;
+use master_keys::{NotReady, Progress, RotateError, Rotated};
 use organizations::Organizations;
 use portal::{Portal, PortalPlace};
+use rekeying::Rekeying;
 use tokens::Tokens;
 use trust::Trust;
 use usage::Usage;
@@ -55,8 +59,8 @@ use workspaces::Workspaces;
 pub struct Parts {
     /// The database.
     pub store: Arc<dyn Store>,
-    /// The master key.
-    pub master: MasterKey,
+    /// The master keys.
+    pub master_keys: MasterKeys,
     /// The providers.
     pub catalogue: Catalogue,
     /// Where "now" comes from.
@@ -120,36 +124,51 @@ pub struct App {
     pub webhooks: Webhooks,
     /// The portal's links and sessions.
     pub portal: Portal,
+    /// New data keys for owners.
+    pub rekeying: Rekeying,
     /// The providers.
     pub catalogue: Catalogue,
     store: Arc<dyn Store>,
+    master_keys: Arc<MasterKeys>,
     feed: Arc<Feed>,
 }
 
 impl App {
     /// Proves the master key and puts everything together. There is no root token yet.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, master, catalogue, clock, platform_keys, rotation, prober, courier, cache, portal } = parts;
-        start::prove_or_put(&*store, &master).await?;
-        let master = Arc::new(master);
+        let Parts { store, master_keys, catalogue, clock, platform_keys, rotation, prober, courier, cache, portal } =
+            parts;
+        start::prove_or_put(&*store, &master_keys).await?;
+        start::prove_complete(&*store, &master_keys).await?;
+        let master_keys = Arc::new(master_keys);
         let trust = Arc::new(Trust::new(Arc::clone(&clock), cache.stale_grace));
         let tokens = Live::new(cache.of_tokens(), Arc::clone(&trust));
         let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), tokens));
-        let platform = PlatformKeys::new(&master, platform_keys, clock.now())?;
+        let platform = PlatformKeys::new(master_keys.wanted(), platform_keys, clock.now())?;
         let keyring = Arc::new(Keyring::new(
             Arc::clone(&store),
-            Arc::clone(&master),
+            Arc::clone(&master_keys),
             Arc::clone(&clock),
             &catalogue,
             (platform, rotation, prober),
             Live::new(cache.of_pools(), Arc::clone(&trust)),
         ));
         let feed = Arc::new(Feed { access: Arc::clone(&access), keyring: Arc::clone(&keyring), trust });
-        let webhooks =
-            Webhooks { store: Arc::clone(&store), master: Arc::clone(&master), clock: Arc::clone(&clock), courier };
+        let webhooks = Webhooks {
+            store: Arc::clone(&store),
+            master_keys: Arc::clone(&master_keys),
+            clock: Arc::clone(&clock),
+            courier,
+        };
+        let rekeying = Rekeying {
+            store: Arc::clone(&store),
+            master_keys: Arc::clone(&master_keys),
+            clock: Arc::clone(&clock),
+            feed: Arc::clone(&feed),
+        };
         let keys = Keys {
             store: Arc::clone(&store),
-            master,
+            master_keys: Arc::clone(&master_keys),
             clock: Arc::clone(&clock),
             keyring: Arc::clone(&keyring),
             feed: Arc::clone(&feed),
@@ -176,8 +195,10 @@ impl App {
             usage,
             webhooks,
             portal,
+            rekeying,
             catalogue,
             store,
+            master_keys,
             feed,
         })
     }
@@ -190,9 +211,18 @@ impl App {
         Ok(made)
     }
 
-    /// Whether Claviger can serve: the database answers. (The master key was proven at the start.)
-    pub async fn ready(&self) -> Result<(), StoreError> {
-        self.store.ping().await
+    /// Whether Claviger can serve: the database answers, and this node has the master key that is in use. (It was proven
+    /// at the start, but another one may be in use by now.)
+    pub async fn ready(&self) -> Result<(), NotReady> {
+        self.store.ping().await?;
+        master_keys::in_use(&*self.store, &self.master_keys).await?;
+        Ok(())
+    }
+
+    /// Puts the wanted master key into use, and seals every data key anew that is under another one. See
+    /// [`master_keys::rotate`].
+    pub async fn rotate_master_key(&self, progress: impl Fn(Progress)) -> Result<Rotated, RotateError> {
+        master_keys::rotate(&*self.store, &self.master_keys, progress).await
     }
 
     /// Hears of changes that other processes make to the database, as long as the future is polled. What is in memory is

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use claviger_core::net::{OutOfReach, Reach};
 use claviger_core::webhook::{EventKind, InvalidUrl, WebhookUrl};
 use claviger_core::{Clock, Owner, WebhookId, WorkspaceId};
-use claviger_seal::{DataKey, MasterKey, OpenError, SealError, WebhookPlace, WebhookSecret};
+use claviger_seal::{DataKey, MasterKeys, OpenError, SealError, WebhookPlace, WebhookSecret};
 use claviger_store::{
     AddWebhookError, DataKeyUse, Delivery, DeliveryEnd, Store, StoreError, WEBHOOK_CAPACITY, Webhook,
 };
@@ -20,10 +20,11 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
 use crate::access::{ManageKeys, Permit};
+use crate::master_keys::{InUseError, in_use};
 
-/// How often making a webhook begins again because the workspace's data key changed under it. It changes once in a
-/// workspace's life, so a second try is the last one needed.
-const TRIES: usize = 3;
+/// How often making a webhook begins again because the workspace's data key changed under it. It changes when it comes, when
+/// it is sealed anew, and when there is a new one: hardly ever, and hardly ever twice in a row.
+const TRIES: usize = 5;
 /// How many events are sent at once.
 const AT_ONCE: usize = 8;
 /// How long a webhook has to answer, from the look-up of its name on.
@@ -70,6 +71,15 @@ pub enum CreateWebhookError {
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<InUseError> for CreateWebhookError {
+    fn from(error: InUseError) -> Self {
+        match error {
+            InUseError::Open(error) => Self::Unreadable(error),
+            InUseError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 /// Webhooks could not be listed, or one could not be deleted.
@@ -144,7 +154,7 @@ pub enum CourierError {
 #[derive(Debug)]
 pub struct Webhooks {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) master: Arc<MasterKey>,
+    pub(crate) master_keys: Arc<MasterKeys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) courier: Option<Arc<dyn Courier>>,
 }
@@ -188,10 +198,11 @@ impl Webhooks {
         }
         let owner = Owner::Workspace(workspace.clone());
         let (data_key, data_key_use) = if let Some(sealed) = self.store.data_key(&owner).await? {
-            let opened = self.master.open_data_key(&owner, &sealed).map_err(CreateWebhookError::Unreadable)?;
+            let opened = self.master_keys.open_data_key(&owner, &sealed).map_err(CreateWebhookError::Unreadable)?;
             (opened, DataKeyUse::Stored(sealed))
         } else {
-            let (made, sealed) = self.master.new_data_key(&owner, 1)?;
+            let in_use = in_use(&*self.store, &self.master_keys).await?;
+            let (made, sealed) = in_use.new_data_key(&owner, 1)?;
             (made, DataKeyUse::New(sealed))
         };
         let (secret, webhook) = self.seal(&data_key, workspace, permit.actor(), url, events)?;
@@ -327,7 +338,7 @@ impl Webhooks {
     /// Signed anew at every attempt, with its own time: receivers refuse what was signed long ago.
     fn headers(&self, delivery: &Delivery) -> Result<[(&'static str, String); 3], OpenError> {
         let owner = Owner::Workspace(delivery.workspace.clone());
-        let data_key = self.master.open_data_key(&owner, &delivery.data_key)?;
+        let data_key = self.master_keys.open_data_key(&owner, &delivery.data_key)?;
         let secret = data_key.open_webhook(WebhookPlace { webhook: &delivery.webhook }, &delivery.sealed)?;
         let second = self.clock.now().as_millis() / 1_000;
         Ok([

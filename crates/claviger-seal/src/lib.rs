@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | 0 | 1 | format version, 1 |
 //! | 1 | 1 | kind: 1 canary, 2 data key, 3 provider key, 4 webhook's secret |
-//! | 2 | 8 | id of the master key under which the chain began: the first bytes of a hash of that key |
+//! | 2 | 8 | id of a master key, the first bytes of a hash of it: in a canary and a data key the one that opens them; in other secrets the one that the data key was sealed under when they were |
 //! | 10 | 4 | generation of the owner's data key, big endian; 0 in a canary |
 //! | 14 | 12 | nonce, random |
 //! | 26 | n | ciphertext, AES-256-GCM |
@@ -18,7 +18,9 @@
 //! big endian: owner's kind, owner's id, and for a provider key also provider's id and key's id, for a webhook's secret
 //! the word `webhook` and the webhook's id. A row that is copied to another owner, provider, key or webhook does not open.
 //!
-//! The master key seals a canary and one data key for each owner; an owner's data key seals that owner's provider keys
+//! A master key seals a canary and one data key for each owner. The canary says which master key is in use. Another one
+//! comes into use by sealing a new canary, and then every data key anew, as it is; databases count rows by the 8 bytes
+//! at offset 2, which is all that they know of this format. An owner's data key seals that owner's provider keys
 //! and its webhooks' secrets.
 //! A fingerprint is HMAC-SHA256 of provider's id, a zero byte, and the secret, under a key derived from the data key by
 //! HKDF-SHA256.
@@ -40,13 +42,15 @@
 
 mod frame;
 mod master;
+mod masters;
 mod owner;
 mod sim;
 mod token;
 mod webhook;
 
 pub use frame::{OpenError, SealError};
-pub use master::{InvalidMasterKey, MasterKey, MasterKeyId};
+pub use master::{InvalidMasterKey, MasterKey, MasterKeyId, ResealError};
+pub use masters::MasterKeys;
 pub use owner::{DataKey, Fingerprint, KeyPlace, WebhookPlace};
 pub use sim::{InvalidSimKey, SimKey, SimOpenError};
 pub use token::{MalformedToken, NewToken, PresentedToken, TokenHash};

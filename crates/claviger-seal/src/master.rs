@@ -18,6 +18,18 @@ const CANARY: &[u8] = b"claviger canary";
 pub struct MasterKeyId([u8; 8]);
 
 impl MasterKeyId {
+    /// The id that a database names by its bytes; `None` where these are no id.
+    #[must_use]
+    pub fn from_slice(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// The bytes by which sealed bytes name the key.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; 8] {
+        self.0
+    }
+
     pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
         Self(bytes)
     }
@@ -43,6 +55,17 @@ impl fmt::Debug for MasterKeyId {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a master key is base64 of exactly 32 bytes, as `openssl rand -base64 32` prints it")]
 pub struct InvalidMasterKey;
+
+/// A data key could not be sealed anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ResealError {
+    /// It does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// Sealing failed.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+}
 
 /// The key at the root of everything sealed.
 pub struct MasterKey {
@@ -88,6 +111,11 @@ impl MasterKey {
         Header::read(sealed, Kind::Canary).map(|header| header.master)
     }
 
+    /// The id of the master key that sealed a data key.
+    pub fn id_of_data_key(sealed: &[u8]) -> Result<MasterKeyId, OpenError> {
+        Header::read(sealed, Kind::DataKey).map(|header| header.master)
+    }
+
     /// Seals the canary, by which a later start knows that it has the same master key.
     pub fn seal_canary(&self) -> Result<Vec<u8>, SealError> {
         frame::seal(&self.cipher, self.header(Kind::Canary, 0), &[], CANARY)
@@ -110,11 +138,25 @@ impl MasterKey {
 
     /// Opens an owner's data key.
     pub fn open_data_key(&self, owner: &Owner, sealed: &[u8]) -> Result<DataKey, OpenError> {
+        let (header, key) = self.bare_data_key(owner, sealed)?;
+        Ok(DataKey::new(owner.clone(), self.id, header.generation, &key))
+    }
+
+    /// Seals a data key anew that `from` sealed: the same key of the same generation, under this master key.
+    pub fn reseal_data_key(&self, from: &Self, owner: &Owner, sealed: &[u8]) -> Result<Vec<u8>, ResealError> {
+        let (header, key) = from.bare_data_key(owner, sealed)?;
+        let place = [owner.kind().as_str(), owner.id()];
+        Ok(frame::seal(&self.cipher, self.header(Kind::DataKey, header.generation), &place, &*key)?)
+    }
+
+    fn bare_data_key(&self, owner: &Owner, sealed: &[u8]) -> Result<(Header, Zeroizing<[u8; KEY_LENGTH]>), OpenError> {
         let (header, opened) = self.open(Kind::DataKey, &[owner.kind().as_str(), owner.id()], sealed)?;
-        let mut key: [u8; KEY_LENGTH] = opened.as_slice().try_into().map_err(|_| OpenError::Damaged)?;
-        let data_key = DataKey::new(owner.clone(), self.id, header.generation, &key);
-        key.zeroize();
-        Ok(data_key)
+        let mut key = Zeroizing::new([0; KEY_LENGTH]);
+        if opened.len() != KEY_LENGTH {
+            return Err(OpenError::Damaged);
+        }
+        key.copy_from_slice(&opened);
+        Ok((header, key))
     }
 
     fn header(&self, kind: Kind, generation: u32) -> Header {

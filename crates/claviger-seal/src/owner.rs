@@ -62,6 +62,12 @@ impl DataKey {
         Self { owner, master, generation, cipher: frame::cipher(key), fingerprints: derived.into() }
     }
 
+    /// Which of the owner's data keys it is, counted from 1.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
     /// Seals a provider key for its place.
     pub fn seal(&self, place: KeyPlace<'_>, secret: &KeySecret) -> Result<Vec<u8>, SealError> {
         self.seal_at(Kind::ProviderKey, &self.place(place), secret.expose_to_provider())

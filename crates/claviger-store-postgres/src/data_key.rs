@@ -5,6 +5,7 @@ use claviger_store::{DataKeyUse, StoreError};
 use sqlx::PgConnection;
 
 use crate::error::{meaning, one_row};
+use crate::reseal;
 
 pub(crate) async fn sealed(db: &mut PgConnection, owner: &Owner) -> Result<Option<Vec<u8>>, StoreError> {
     sqlx::query_scalar("SELECT sealed FROM data_key WHERE owner_kind = $1 AND owner_id = $2")
@@ -16,7 +17,7 @@ pub(crate) async fn sealed(db: &mut PgConnection, owner: &Owner) -> Result<Optio
 }
 
 /// Makes sure that the owner's data key is the one that was used; a new one is stored. False where it is another one,
-/// or gone.
+/// or gone, or a new one is not under the master key in use.
 pub(crate) async fn settle(
     db: &mut PgConnection,
     owner: &Owner,
@@ -26,6 +27,7 @@ pub(crate) async fn settle(
     match (used, sealed(db, owner).await?) {
         (DataKeyUse::Stored(used), Some(present)) => Ok(*used == present),
         (DataKeyUse::Stored(_), None) | (DataKeyUse::New(_), Some(_)) => Ok(false),
+        (DataKeyUse::New(new), None) if !reseal::is_under_master_key_in_use(db, new).await? => Ok(false),
         (DataKeyUse::New(new), None) => insert(db, owner, new, at).await.map(|()| true),
     }
 }

@@ -3,7 +3,7 @@
 use claviger_store::StoreError;
 use sqlx::PgConnection;
 
-use crate::error::meaning;
+use crate::error::{meaning, one_row_or_none};
 use crate::read;
 
 pub(crate) async fn canary(db: &mut PgConnection) -> Result<Option<Vec<u8>>, StoreError> {
@@ -18,6 +18,17 @@ pub(crate) async fn put_canary_if_absent(db: &mut PgConnection, sealed: &[u8]) -
         .await
         .map_err(meaning)?;
     canary(db).await?.ok_or_else(|| StoreError::Unexpected("no canary after it was stored".to_owned()))
+}
+
+/// False where the canary is another one.
+pub(crate) async fn replace_canary(db: &mut PgConnection, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
+    let result = sqlx::query("UPDATE installation SET canary = $2 WHERE id = 1 AND canary = $1")
+        .bind(was)
+        .bind(sealed)
+        .execute(db)
+        .await
+        .map_err(meaning)?;
+    one_row_or_none(&result, "replacing the canary")
 }
 
 pub(crate) async fn root_token_hash(db: &mut PgConnection) -> Result<Option<[u8; 32]>, StoreError> {

@@ -37,6 +37,7 @@ mod plans;
 mod pool;
 mod portal;
 mod read;
+mod reseal;
 mod sim;
 mod token;
 mod usage;

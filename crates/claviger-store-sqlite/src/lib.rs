@@ -23,6 +23,7 @@ mod owner;
 mod pool;
 mod portal;
 mod read;
+mod reseal;
 mod token;
 mod usage;
 mod wal;

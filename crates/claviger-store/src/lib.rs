@@ -11,6 +11,7 @@ pub mod contract;
 mod copy;
 mod error;
 mod records;
+mod reseal;
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub use records::{
     NewKey, Organization, OrganizationChange, Page, PoolKey, PoolOwner, PoolRecord, PortalGrant, PortalPass,
     ProbeClaim, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace, WorkspaceChange,
 };
+pub use reseal::{Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey};
 
 /// How many webhooks a workspace may have.
 pub const WEBHOOK_CAPACITY: usize = 10;
@@ -87,7 +89,7 @@ pub trait Found: Send + Sync {
 
 /// The database.
 #[async_trait]
-pub trait Store: Send + Sync + fmt::Debug {
+pub trait Store: Resealing + Send + Sync + fmt::Debug {
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 

@@ -117,7 +117,7 @@ impl TestApp {
         let clock = Arc::new(ManualClock::new());
         let parts = Parts {
             store: Arc::clone(&store),
-            master: MasterKey::parse(&master).expect("a master key"),
+            master_keys: MasterKey::parse(&master).expect("a master key").into(),
             catalogue,
             clock: Arc::clone(&clock) as _,
             platform_keys,

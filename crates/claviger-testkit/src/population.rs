@@ -46,7 +46,7 @@ impl Population {
         let clock = Arc::new(ManualClock::new());
         let parts = Parts {
             store: Arc::clone(&store),
-            master: parsed(),
+            master_keys: parsed().into(),
             catalogue: Catalogue::builtin().expect("the catalogue"),
             clock: Arc::clone(&clock) as _,
             platform_keys: Vec::new(),

@@ -71,6 +71,11 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ImportCommand,
     },
+    /// Make master keys, see which are needed, and change the one in use for another
+    MasterKey {
+        #[command(subcommand)]
+        command: MasterKeyCommand,
+    },
     /// Move deployments between databases
     Store {
         #[command(subcommand)]
@@ -151,6 +156,8 @@ pub(crate) enum WorkspaceCommand {
     Show { id: String },
     /// Delete a workspace with its keys and tokens, and destroy its data key
     Delete { id: String },
+    /// Seal everything of a workspace anew with a new data key, and destroy the old one
+    Rekey { id: String },
 }
 
 #[derive(Debug, Subcommand)]
@@ -172,6 +179,8 @@ pub(crate) enum OrganizationCommand {
     Show { id: String },
     /// Delete an organization with its keys, and destroy its data key; its workspaces stay, and belong to none
     Delete { id: String },
+    /// Seal all keys of an organization anew with a new data key, and destroy the old one
+    Rekey { id: String },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -256,6 +265,28 @@ pub(crate) enum KeyCommand {
         #[arg(long, requires = "provider")]
         all: bool,
     },
+    /// Seal everything of an owner anew with a new data key, and destroy the old one
+    Rekey {
+        #[command(flatten)]
+        owner: OwnerFlags,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MasterKeyCommand {
+    /// Make a new master key and print it; it is in use only after it was given to every node, and `rotate`
+    Generate {
+        /// Write it to FILE, which must not be there yet, for its owner alone to read
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Show which master key is in use, which ones are given here, and how many data keys need each
+    Status,
+    /// Put the configured master key into use, beside running servers, and seal every data key anew under it
+    ///
+    /// Every node must have both first: the new one as vault.master_key and the one in use by vault.old_master_keys. A
+    /// rotation that was broken off goes on when it is begun again.
+    Rotate,
 }
 
 /// Whose keys: exactly one.

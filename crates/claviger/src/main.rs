@@ -11,6 +11,7 @@ mod master_key;
 mod metrics;
 mod open;
 mod print;
+mod secret_command;
 mod serve;
 mod settings;
 
@@ -51,6 +52,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             Command::PortalLink(link) => admin::portal_link(&settings, json, link).await,
             Command::Audit { command } => admin::audit(&settings, json, command).await,
             Command::Import { command } => admin::import(&settings, json, command).await,
+            Command::MasterKey { command } => admin::master_key(&settings, json, command).await,
             Command::Store { command } => admin::store(json, command).await,
             Command::Health => health::run(&settings),
         }

@@ -1,46 +1,142 @@
-//! Where the master key comes from.
+//! Where master keys come from.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use claviger_seal::MasterKey;
+use claviger_seal::{MasterKey, MasterKeyId, MasterKeys};
 use zeroize::Zeroizing;
 
-use crate::settings::Vault;
+use crate::secret_command;
+use crate::settings::{Secret, Vault};
 
-/// The master key that the settings name, if they name one. Touches nothing.
-pub(crate) fn given(vault: &Vault) -> anyhow::Result<Option<MasterKey>> {
-    match (&vault.master_key, &vault.master_key_file) {
-        (Some(_), Some(_)) => {
-            bail!("settings vault.master_key and vault.master_key_file are both set: keep one of them")
-        }
-        (Some(key), None) => MasterKey::parse(key.expose()).context("setting vault.master_key").map(Some),
-        (None, Some(file)) => {
-            let key = read(file).with_context(|| format!("setting vault.master_key_file {}", file.display()))?;
-            Ok(Some(key))
-        }
-        (None, None) => Ok(None),
+/// The master keys that the settings give.
+pub(crate) struct Given {
+    wanted: Option<Found>,
+    older: Vec<Found>,
+}
+
+/// A master key, and where it was found.
+struct Found {
+    key: MasterKey,
+    at: String,
+}
+
+/// All master keys of this process.
+pub(crate) struct Loaded {
+    pub(crate) keys: MasterKeys,
+    /// Where each was found.
+    pub(crate) places: Vec<(MasterKeyId, String)>,
+}
+
+impl Given {
+    /// Whether the one that is to be in use is among them.
+    pub(crate) fn names_one(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// With the master key that is kept in the data folder, where the settings name none. `sealed_before` says whether
+    /// the database was sealed under one already.
+    pub(crate) fn or_kept(self, data_dir: &Path, sealed_before: bool) -> anyhow::Result<Loaded> {
+        let wanted = match self.wanted {
+            Some(wanted) => wanted,
+            None => kept(data_dir, sealed_before)?,
+        };
+        let places = std::iter::once(&wanted).chain(&self.older).map(|found| (found.key.id(), found.at.clone()));
+        let places = places.collect();
+        Ok(Loaded { keys: MasterKeys::new(wanted.key, self.older.into_iter().map(|found| found.key)), places })
     }
 }
 
-/// The master key that is kept in the data folder, made where there is none. `sealed_before` says whether the database
-/// was sealed under one already: then a missing file is an error, and nothing is made in its place.
-pub(crate) fn kept(data_dir: &Path, sealed_before: bool) -> anyhow::Result<MasterKey> {
+/// The master keys that the settings name. Makes nothing; runs the commands that they name.
+pub(crate) async fn given(vault: &Vault) -> anyhow::Result<Given> {
+    let wanted = source([
+        ("vault.master_key", vault.master_key.as_ref().map(Way::Text)),
+        ("vault.master_key_file", vault.master_key_file.as_deref().map(Way::File)),
+        ("vault.master_key_command", vault.master_key_command.as_deref().map(Way::Command)),
+    ])?;
+    let older = source([
+        ("vault.old_master_keys", vault.old_master_keys.as_ref().map(Way::Text)),
+        ("vault.old_master_keys_file", vault.old_master_keys_file.as_deref().map(Way::File)),
+        ("vault.old_master_keys_command", vault.old_master_keys_command.as_deref().map(Way::Command)),
+    ])?;
+    let wanted = match wanted {
+        None => None,
+        Some(source) => {
+            let text = source.read().await?;
+            let key = MasterKey::parse(&text).with_context(|| source.name())?;
+            Some(Found { key, at: source.name() })
+        }
+    };
+    let mut found = Vec::new();
+    if let Some(source) = older {
+        let text = source.read().await?;
+        for part in text.split([' ', '\t', '\r', '\n', ',']).filter(|part| !part.is_empty()) {
+            let key = MasterKey::parse(&Zeroizing::new(part.to_owned())).with_context(|| source.name())?;
+            found.push(Found { key, at: source.name() });
+        }
+    }
+    Ok(Given { wanted, older: found })
+}
+
+/// What a setting says of where keys are.
+enum Way<'a> {
+    Text(&'a Secret),
+    File(&'a Path),
+    Command(&'a str),
+}
+
+struct Source<'a> {
+    setting: &'static str,
+    way: Way<'a>,
+}
+
+fn source<'a>(settings: [(&'static str, Option<Way<'a>>); 3]) -> anyhow::Result<Option<Source<'a>>> {
+    let mut set = settings.into_iter().filter_map(|(setting, way)| way.map(|way| Source { setting, way }));
+    match (set.next(), set.next()) {
+        (Some(one), Some(other)) => {
+            bail!("settings {} and {} are both set: keep one of them", one.setting, other.setting)
+        }
+        (source, _) => Ok(source),
+    }
+}
+
+impl Source<'_> {
+    /// Never the command itself: a secret may stand in it.
+    fn name(&self) -> String {
+        match self.way {
+            Way::Text(_) | Way::Command(_) => format!("setting {}", self.setting),
+            Way::File(file) => format!("setting {} {}", self.setting, file.display()),
+        }
+    }
+
+    async fn read(&self) -> anyhow::Result<Zeroizing<String>> {
+        match self.way {
+            Way::Text(text) => Ok(text.expose().clone()),
+            Way::File(file) => Ok(Zeroizing::new(fs::read_to_string(file).with_context(|| self.name())?)),
+            Way::Command(command) => secret_command::output(command).await.with_context(|| self.name()),
+        }
+    }
+}
+
+/// The master key that is kept in the data folder, made where there is none. Where the database was sealed before, a
+/// missing file is an error, and nothing is made in its place.
+fn kept(data_dir: &Path, sealed_before: bool) -> anyhow::Result<Found> {
     let file = data_dir.join("master.key");
-    match read(&file) {
+    let key = match read(&file) {
         Err(error) if is_missing(&error) && sealed_before => bail!(
             "the master key is missing: the database was sealed under one, and {} is not there. Put it back, or set \
-             vault.master_key or vault.master_key_file",
+             vault.master_key, vault.master_key_file or vault.master_key_command",
             file.display()
         ),
         Err(error) if is_missing(&error) => {
             make(&file).with_context(|| format!("a master key cannot be written to {}", file.display()))
         }
         read => read.with_context(|| format!("the master key in {}", file.display())),
-    }
+    };
+    Ok(Found { key: key?, at: file.display().to_string() })
 }
 
 fn is_missing(error: &anyhow::Error) -> bool {
@@ -52,29 +148,42 @@ fn read(file: &Path) -> anyhow::Result<MasterKey> {
     Ok(MasterKey::parse(&text)?)
 }
 
-/// Makes a master key. The file appears under its name only when it is whole and on the disk: sealed data must never be
-/// there before the key that opens it.
+/// Makes the master key of the data folder.
 fn make(file: &Path) -> anyhow::Result<MasterKey> {
     let text = MasterKey::generate()?;
-    let key = MasterKey::parse(&text)?;
-    let folder = file.parent().context("the file has no folder")?;
-    let draft = folder.join(format!("master.key.{}", std::process::id()));
-    let written = write(&draft, &text).and_then(|()| fs::hard_link(&draft, file));
-    // Whether it was linked or not, the draft has done its work.
-    let removed = fs::remove_file(&draft);
-    match written {
+    match write_new(file, &text) {
         // Another process was first; its key is the one.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && file.exists() => return read(file),
         written => written?,
     }
-    removed?;
-    fs::File::open(folder)?.sync_all()?;
+    let key = MasterKey::parse(&text)?;
     tracing::warn!(
         file = %file.display(),
         id = %key.id(),
         "made a master key: keep a copy of it apart from the database; without it no stored key can be opened"
     );
     Ok(key)
+}
+
+/// Writes a master key to a file that is not there yet, for its owner alone. The file appears under its name only when it
+/// is whole and on the disk: sealed data must never be there before the key that opens it.
+pub(crate) fn write_new(file: &Path, text: &Zeroizing<String>) -> io::Result<()> {
+    let folder = match file.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let draft = draft(file).ok_or_else(|| io::Error::other("it is not the name of a file"))?;
+    let written = write(&draft, text).and_then(|()| fs::hard_link(&draft, file));
+    // Whether it was linked or not, the draft has done its work.
+    let removed = fs::remove_file(&draft);
+    written.and(removed)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+fn draft(file: &Path) -> Option<PathBuf> {
+    let mut name = file.file_name()?.to_owned();
+    name.push(format!(".{}", std::process::id()));
+    Some(file.with_file_name(name))
 }
 
 fn write(draft: &Path, text: &str) -> io::Result<()> {

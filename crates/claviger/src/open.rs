@@ -14,14 +14,14 @@ use claviger_app::webhooks::Courier;
 use claviger_app::{App, Found, Parts, Store};
 use claviger_core::Catalogue;
 use claviger_gateway::{GatewayCourier, GatewayProber};
-use claviger_seal::MasterKey;
+use claviger_seal::{MasterKey, MasterKeys};
 use claviger_store_postgres::PostgresStore;
 use claviger_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::clock::SystemClock;
-use crate::master_key;
+use crate::master_key::{self, Loaded};
 use crate::settings::{Secret, Settings};
 
 /// Where a database is.
@@ -100,7 +100,7 @@ pub(crate) async fn to_look_at(settings: &Settings) -> anyhow::Result<(App, Opti
     let master = MasterKey::parse(&MasterKey::generate()?)?;
     let rotation = Rotation { coordination: None, random_start: false, platform_fallback: false };
     let parts = (settings.catalogue()?, rotation, (None, None));
-    Ok((start(settings, Arc::new(store), master, parts).await?, Some(folder)))
+    Ok((start(settings, Arc::new(store), MasterKeys::from(master), parts).await?, Some(folder)))
 }
 
 /// Opens what the settings name, for a server. What the settings alone can tell to be wrong is told before anything is
@@ -121,23 +121,9 @@ async fn open(
 ) -> anyhow::Result<App> {
     let catalogue = settings.catalogue()?;
     let database = Database::of(settings)?;
-    let given = master_key::given(&settings.vault)?;
-    if given.is_none() && database.is_for_several_nodes() {
-        bail!(
-            "with PostgreSQL the master key must be given, the same to every node: set vault.master_key or \
-             vault.master_key_file"
-        );
-    }
-    if let Database::Sqlite(_) = &database {
-        make_folder(&settings.data_dir)?;
-    }
-    let found = at_setting(settings, database.find(settings.database.connections).await)?;
-    let master = match given {
-        Some(master) => master,
-        None => master_key::kept(&settings.data_dir, found.canary().is_some())?,
-    };
+    let (found, Loaded { keys, .. }) = find(settings, &database).await?;
     if let Some(canary) = found.canary() {
-        claviger_app::prove(&master, canary)?;
+        claviger_app::prove(&keys, canary)?;
     }
     let store = at_setting(settings, found.bring_up_to_date().await)?;
     let rotation = Rotation {
@@ -145,11 +131,41 @@ async fn open(
         random_start: database.is_for_several_nodes(),
         platform_fallback: settings.platform_fallback(),
     };
-    let started = start(settings, Arc::clone(&store), master, (catalogue, rotation, ways_out)).await;
+    let started = start(settings, Arc::clone(&store), keys, (catalogue, rotation, ways_out)).await;
     if started.is_err() {
         store.close().await;
     }
     started
+}
+
+/// Finds the database and the master keys. Changes nothing in a database, but makes the data folder and the master key in
+/// it, where they are to be there and are not.
+async fn find(settings: &Settings, database: &Database) -> anyhow::Result<(Box<dyn Found>, Loaded)> {
+    let given = master_key::given(&settings.vault).await?;
+    if !given.names_one() && database.is_for_several_nodes() {
+        bail!(
+            "with PostgreSQL the master key must be given, the same to every node: set vault.master_key, \
+             vault.master_key_file or vault.master_key_command"
+        );
+    }
+    if let Database::Sqlite(_) = database {
+        make_folder(&settings.data_dir)?;
+    }
+    let found = at_setting(settings, database.find(settings.database.connections).await)?;
+    let loaded = given.or_kept(&settings.data_dir, found.canary().is_some())?;
+    Ok((found, loaded))
+}
+
+/// Opens the database that the settings name, and the master keys beside it, whether they fit or not; but a schema is
+/// brought up to date only by who has the master key in use.
+pub(crate) async fn database_and_master_keys(settings: &Settings) -> anyhow::Result<(Arc<dyn Store>, Loaded)> {
+    let (found, loaded) = find(settings, &Database::of(settings)?).await?;
+    if let Some(canary) = found.canary()
+        && !found.is_up_to_date()
+    {
+        claviger_app::prove(&loaded.keys, canary)?;
+    }
+    Ok((at_setting(settings, found.bring_up_to_date().await)?, loaded))
 }
 
 /// Names the setting that leads to the database, where it is one and not the default.
@@ -161,14 +177,14 @@ fn at_setting<T>(settings: &Settings, result: Result<T, impl Into<anyhow::Error>
 async fn start(
     settings: &Settings,
     store: Arc<dyn Store>,
-    master: MasterKey,
+    master_keys: MasterKeys,
     (catalogue, rotation, (prober, courier)): (Catalogue, Rotation, WaysOut),
 ) -> anyhow::Result<App> {
     let platform_keys = settings.platform_keys(&catalogue)?;
     let clock = Arc::new(SystemClock::new());
     let cache = settings.cache();
     let portal = settings.portal()?;
-    let parts = Parts { store, master, catalogue, clock, platform_keys, rotation, prober, courier, cache, portal };
+    let parts = Parts { store, master_keys, catalogue, clock, platform_keys, rotation, prober, courier, cache, portal };
     Ok(App::start(parts).await?)
 }
 

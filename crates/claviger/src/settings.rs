@@ -95,6 +95,10 @@ pub(crate) struct Valkey {
 pub(crate) struct Vault {
     pub(crate) master_key: Option<Secret>,
     pub(crate) master_key_file: Option<PathBuf>,
+    pub(crate) master_key_command: Option<String>,
+    pub(crate) old_master_keys: Option<Secret>,
+    pub(crate) old_master_keys_file: Option<PathBuf>,
+    pub(crate) old_master_keys_command: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -22,7 +22,7 @@ use std::time::Duration;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::{Position, Turn};
 use claviger_core::{Catalogue, Clock, KeyId, KeySecret, OrganizationId, Owner, ProviderId, Timestamp, WorkspaceId};
-use claviger_seal::MasterKey;
+use claviger_seal::MasterKeys;
 use claviger_store::{KeyRecord, Store, StoreError};
 
 use desk::{Desk, Findings, Shared};
@@ -99,7 +99,7 @@ pub struct Wanted<'a> {
 #[derive(Debug)]
 pub struct Keyring {
     store: Arc<dyn Store>,
-    master: Arc<MasterKey>,
+    master_keys: Arc<MasterKeys>,
     prober: Option<Arc<dyn Prober>>,
     pub(crate) platform: PlatformKeys,
     rotation: Rotation,
@@ -111,7 +111,7 @@ pub struct Keyring {
 impl Keyring {
     pub(crate) fn new(
         store: Arc<dyn Store>,
-        master: Arc<MasterKey>,
+        master_keys: Arc<MasterKeys>,
         clock: Arc<dyn Clock>,
         catalogue: &Catalogue,
         (platform, rotation, prober): (PlatformKeys, Rotation, Option<Arc<dyn Prober>>),
@@ -130,7 +130,7 @@ impl Keyring {
             )
         });
         let desks = desks.collect();
-        Self { store, master, prober, platform, rotation, pools, desks, shared }
+        Self { store, master_keys, prober, platform, rotation, pools, desks, shared }
     }
 
     /// Hands out the next key of the pool that serves this workspace: in plain text, to be dropped as soon as the
@@ -250,8 +250,8 @@ impl Keyring {
         let pool = self.pools.obtain(id, slot, async || {
             let read_at = self.shared.clock.now();
             let record = self.store.pool(id).await?;
-            let memory = &slot.companion;
-            let pool = LivePool::new(id, record, &self.master, memory, &self.platform, Arc::clone(desk), read_at);
+            let (memory, platform) = (&slot.companion, &self.platform);
+            let pool = LivePool::new(id, record, &self.master_keys, memory, platform, Arc::clone(desk), read_at);
             if self.rotation.random_start && !pool.positions().is_empty() {
                 memory.cursor.begin_at(pool.positions()[rand::random_range(0..pool.positions().len())]);
             }

@@ -9,7 +9,7 @@ use claviger_core::health::Availability;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::{Cursor, Position};
 use claviger_core::{KeyId, KeySecret, OrganizationId, Owner, Timestamp};
-use claviger_seal::{DataKey, KeyPlace, MasterKey};
+use claviger_seal::{DataKey, KeyPlace, MasterKeys, OpenError};
 use claviger_store::{PoolOwner, PoolRecord};
 use parking_lot::Mutex;
 
@@ -154,13 +154,16 @@ impl LivePool {
     pub(crate) fn new(
         id: &PoolId,
         record: PoolRecord,
-        master: &MasterKey,
+        master_keys: &MasterKeys,
         memory: &PoolMemory,
         platform: &PlatformKeys,
         desk: Arc<Desk>,
         read_at: Timestamp,
     ) -> Self {
-        let data_key = record.data_key.as_deref().and_then(|sealed| open_data_key(id, master, sealed));
+        let data_key = record.data_key.as_deref().map(|sealed| open_data_key(id, master_keys, sealed));
+        // Other nodes may have the master key that this one has not: it says nothing of the keys.
+        let is_ours_to_say = !matches!(data_key, Some(Err(OpenError::OtherKey)));
+        let data_key = data_key.and_then(Result::ok);
         let given: Vec<_> = match id.owner {
             Owner::Platform => platform.of(&id.provider).collect(),
             Owner::Workspace(_) | Owner::Organization(_) => Vec::new(),
@@ -184,7 +187,7 @@ impl LivePool {
                 pool.desk.shared.replaced(&known);
             }
             let opener = data_key.as_ref().filter(|data_key| open(data_key, id, &key.id, &key.sealed).is_some());
-            if opener.is_some() == key.unreadable {
+            if opener.is_some() == key.unreadable && is_ours_to_say {
                 pool.remarks.get_mut().push(Remark {
                     key: key.id.clone(),
                     sealed: key.sealed.clone(),
@@ -323,12 +326,10 @@ fn open(data_key: &DataKey, id: &PoolId, key: &KeyId, sealed: &[u8]) -> Option<K
     data_key.open(KeyPlace { provider: &id.provider, key }, sealed).ok()
 }
 
-fn open_data_key(id: &PoolId, master: &MasterKey, sealed: &[u8]) -> Option<Arc<DataKey>> {
-    match master.open_data_key(&id.owner, sealed) {
-        Ok(key) => Some(Arc::new(key)),
-        Err(error) => {
-            tracing::error!(owner = %id.owner, error = %error, "the owner's data key does not open: its keys are out of use");
-            None
-        }
+fn open_data_key(id: &PoolId, master_keys: &MasterKeys, sealed: &[u8]) -> Result<Arc<DataKey>, OpenError> {
+    let opened = master_keys.open_data_key(&id.owner, sealed);
+    if let Err(error) = opened {
+        tracing::error!(owner = %id.owner, %error, "the owner's data key does not open: its keys are out of use");
     }
+    opened.map(Arc::new)
 }

@@ -189,7 +189,7 @@ impl Keyring {
         let record = self.store.pool(pool).await?;
         let stored = record.keys.into_iter().find(|stored| stored.id == *key).ok_or(TestKeyError::NoKey)?;
         let data_key = record.data_key.ok_or(TestKeyError::Unreadable)?;
-        let data_key = self.master.open_data_key(&pool.owner, &data_key).map_err(|_| TestKeyError::Unreadable)?;
+        let data_key = self.master_keys.open_data_key(&pool.owner, &data_key).map_err(|_| TestKeyError::Unreadable)?;
         let secret = data_key.open(place, &stored.sealed).map_err(|_| TestKeyError::Unreadable)?;
         Ok((stored.sealed, secret, true))
     }

@@ -128,7 +128,7 @@ async fn the_platform_is_the_one_owner_without_an_id() {
 }
 
 /// What does not belong to an owner: what exists once, the directory of tokens, and the library's list of migrations.
-const OF_NO_OWNER: [&str; 3] = ["_sqlx_migrations", "installation", "token_owner"];
+const OF_NO_OWNER: [&str; 4] = ["_sqlx_migrations", "former_master_key", "installation", "token_owner"];
 
 #[tokio::test]
 async fn everything_can_be_distributed_by_owner() {

@@ -8,7 +8,7 @@ use claviger_app::{App, KeyRecord};
 use claviger_core::{KeyId, KeyName, Owner, ProviderId};
 use serde_json::{Value, json};
 
-use super::{New, new_name, secret, show, show_deleted, show_list};
+use super::{New, new_name, rekey, secret, show, show_deleted, show_list};
 use crate::cli::{KeyCommand, OwnerFlags, SecretFlags};
 use crate::print;
 
@@ -35,7 +35,17 @@ pub(super) async fn run(app: &App, json: bool, command: KeyCommand) -> anyhow::R
                 (None, None) => bail!("name a key, or --provider and --all"),
             }
         }
+        KeyCommand::Rekey { owner } => rekey::run(app, json, named(&owner)?).await,
     }
+}
+
+fn named(flags: &OwnerFlags) -> anyhow::Result<Owner> {
+    Ok(match (&flags.workspace, &flags.organization) {
+        (Some(id), _) => Owner::Workspace(id.parse()?),
+        (None, Some(id)) => Owner::Organization(id.parse()?),
+        // One of the three is there.
+        (None, None) => Owner::Platform,
+    })
 }
 
 /// Whose keys are meant, and the permission to see and change them.
@@ -47,12 +57,7 @@ struct At<'a> {
 
 impl<'a> At<'a> {
     fn of(app: &'a App, flags: &OwnerFlags) -> anyhow::Result<Self> {
-        let owner = match (&flags.workspace, &flags.organization) {
-            (Some(id), _) => Owner::Workspace(id.parse()?),
-            (None, Some(id)) => Owner::Organization(id.parse()?),
-            // One of the three is there.
-            (None, None) => Owner::Platform,
-        };
+        let owner = named(flags)?;
         let operator = Principal::operator();
         let list = operator.permit_on(owner.clone(), None)?;
         let manage = operator.permit_on(owner, None)?;

@@ -3,9 +3,11 @@
 mod audit;
 mod import;
 mod key;
+mod master_key;
 mod organization;
 mod portal_link;
 mod progress;
+mod rekey;
 mod secret;
 mod store;
 mod token;
@@ -25,6 +27,7 @@ use crate::settings::Settings;
 use crate::{log, open, print};
 
 pub(crate) use import::run as import;
+pub(crate) use master_key::run as master_key;
 pub(crate) use store::run as store;
 
 /// How many of a list are asked for at once.

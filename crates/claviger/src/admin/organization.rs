@@ -3,10 +3,10 @@
 use claviger_app::access::{ManageOrganizations, Principal};
 use claviger_app::organizations::PutOrganization;
 use claviger_app::{App, Organization};
-use claviger_core::OrganizationId;
+use claviger_core::{OrganizationId, Owner};
 use serde_json::{Value, json};
 
-use super::{Listed, list, new_name_text, show, show_deleted};
+use super::{Listed, list, new_name_text, rekey, show, show_deleted};
 use crate::cli::{OrganizationCommand, Switch};
 
 pub(super) async fn run(app: &App, json: bool, command: OrganizationCommand) -> anyhow::Result<()> {
@@ -27,6 +27,7 @@ pub(super) async fn run(app: &App, json: bool, command: OrganizationCommand) -> 
             app.organizations.delete(&permit, &id.parse()?).await?;
             show_deleted(json, &id)
         }
+        OrganizationCommand::Rekey { id } => rekey::run(app, json, Owner::Organization(id.parse()?)).await,
     }
 }
 

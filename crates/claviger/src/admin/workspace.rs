@@ -3,10 +3,10 @@
 use claviger_app::access::{ManageWorkspaces, Principal};
 use claviger_app::workspaces::PutWorkspace;
 use claviger_app::{App, Workspace};
-use claviger_core::{OrganizationId, WorkspaceId};
+use claviger_core::{OrganizationId, Owner, WorkspaceId};
 use serde_json::{Value, json};
 
-use super::{Listed, list, new_name_text, show, show_deleted};
+use super::{Listed, list, new_name_text, rekey, show, show_deleted};
 use crate::cli::WorkspaceCommand;
 
 pub(super) async fn run(app: &App, json: bool, command: WorkspaceCommand) -> anyhow::Result<()> {
@@ -27,6 +27,7 @@ pub(super) async fn run(app: &App, json: bool, command: WorkspaceCommand) -> any
             app.workspaces.delete(&permit, &id.parse()?).await?;
             show_deleted(json, &id)
         }
+        WorkspaceCommand::Rekey { id } => rekey::run(app, json, Owner::Workspace(id.parse()?)).await,
     }
 }
 

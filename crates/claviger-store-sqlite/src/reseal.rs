@@ -1,0 +1,263 @@
+//! What is sealed under what: tables `installation` and `data_key`, and all that a data key seals.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use claviger_core::Owner;
+use claviger_core::owner::PoolId;
+use claviger_store::{Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey, StoreError};
+use sqlx::{SqliteConnection, SqliteExecutor};
+
+use crate::error::{on_read, on_write, one_row, one_row_or_none};
+use crate::{SqliteStore, commit, data_key, installation, pool, read, wal};
+
+#[async_trait]
+impl Resealing for SqliteStore {
+    async fn replace_canary(&self, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let replaced = installation::replace_canary(&mut write, was, sealed).await?;
+        if replaced {
+            put_former_canary(&mut write, was).await?;
+        }
+        commit(write).await?;
+        Ok(replaced)
+    }
+
+    async fn former_canaries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        former_canaries(&self.readers).await
+    }
+
+    async fn put_former_canary(&self, sealed: &[u8]) -> Result<(), StoreError> {
+        let mut write = self.begin().await?;
+        put_former_canary(&mut write, sealed).await?;
+        commit(write).await
+    }
+
+    async fn master_keys(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        master_keys(&self.readers).await
+    }
+
+    async fn count_data_keys(&self, master: &[u8]) -> Result<u64, StoreError> {
+        count(&self.readers, master).await
+    }
+
+    async fn data_keys_under(
+        &self,
+        master: &[u8],
+        after: Option<&Owner>,
+        limit: u32,
+    ) -> Result<Vec<SealedDataKey>, StoreError> {
+        under(&self.readers, master, after, limit).await
+    }
+
+    async fn reseal_data_key(&self, owner: &Owner, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let resealed = reseal(&mut write, owner, was, sealed).await?;
+        commit(write).await?;
+        Ok(resealed)
+    }
+
+    async fn rekey(&self, owner: &Owner, rekey: &Rekey) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let rekeyed = self::rekey(&mut write, owner, rekey).await?;
+        commit(write).await?;
+        if rekeyed {
+            wal::forget(&self.writing).await;
+        }
+        Ok(rekeyed)
+    }
+
+    async fn forget_replaced(&self) {
+        wal::forget(&self.writing).await;
+    }
+}
+
+async fn former_canaries(db: impl SqliteExecutor<'_>) -> Result<Vec<Vec<u8>>, StoreError> {
+    sqlx::query_scalar("SELECT canary FROM former_master_key ORDER BY master_key_id")
+        .fetch_all(db)
+        .await
+        .map_err(on_read)
+}
+
+async fn put_former_canary(db: &mut SqliteConnection, sealed: &[u8]) -> Result<(), StoreError> {
+    let result = sqlx::query(
+        "INSERT INTO former_master_key (master_key_id, canary) VALUES (substr(?1, 3, 8), ?1)
+         ON CONFLICT (master_key_id) DO NOTHING",
+    )
+    .bind(sealed)
+    .execute(db)
+    .await
+    .map_err(on_write)?;
+    one_row_or_none(&result, "keeping a former canary").map(drop)
+}
+
+/// Goes from each master key to the next one by the index: a step for each, however many rows there are.
+pub(crate) const MASTER_KEYS: &str = "
+    WITH RECURSIVE master (id) AS (
+        SELECT (SELECT substr(sealed, 3, 8) FROM data_key ORDER BY substr(sealed, 3, 8) LIMIT 1)
+        UNION ALL
+        SELECT (SELECT substr(sealed, 3, 8) FROM data_key WHERE substr(sealed, 3, 8) > master.id
+                ORDER BY substr(sealed, 3, 8) LIMIT 1)
+        FROM master WHERE master.id IS NOT NULL
+    )
+    SELECT id FROM master WHERE id IS NOT NULL";
+
+async fn master_keys(db: impl SqliteExecutor<'_>) -> Result<Vec<Vec<u8>>, StoreError> {
+    sqlx::query_scalar(MASTER_KEYS).fetch_all(db).await.map_err(on_read)
+}
+
+async fn count(db: impl SqliteExecutor<'_>, master: &[u8]) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM data_key WHERE substr(sealed, 3, 8) = ?1")
+        .bind(master)
+        .fetch_one(db)
+        .await
+        .map_err(on_read)?;
+    Ok(count.cast_unsigned())
+}
+
+#[derive(sqlx::FromRow)]
+struct DataKeyRow {
+    owner_kind: String,
+    owner_id: String,
+    sealed: Vec<u8>,
+}
+
+pub(crate) const UNDER: &str = "
+    SELECT owner_kind, owner_id, sealed FROM data_key
+    WHERE substr(sealed, 3, 8) = ?1 AND (owner_kind, owner_id) > (?2, ?3)
+    ORDER BY owner_kind, owner_id LIMIT ?4";
+
+async fn under(
+    db: impl SqliteExecutor<'_>,
+    master: &[u8],
+    after: Option<&Owner>,
+    limit: u32,
+) -> Result<Vec<SealedDataKey>, StoreError> {
+    // No kind is empty, so the empty one stands before the first.
+    let rows: Vec<DataKeyRow> = sqlx::query_as(UNDER)
+        .bind(master)
+        .bind(after.map_or("", |owner| owner.kind().as_str()))
+        .bind(after.map_or("", Owner::id))
+        .bind(limit)
+        .fetch_all(db)
+        .await
+        .map_err(on_read)?;
+    let data_keys = rows.into_iter().map(|row| {
+        let owner = read::owner(&row.owner_kind, &row.owner_id)?;
+        Ok(SealedDataKey { owner, sealed: row.sealed })
+    });
+    data_keys.collect()
+}
+
+/// Whether this data key names the master key in use. Before the first start with a master key, any will do.
+pub(crate) async fn is_under_master_key_in_use(db: &mut SqliteConnection, sealed: &[u8]) -> Result<bool, StoreError> {
+    sqlx::query_scalar(
+        "SELECT canary IS NULL OR substr(canary, 3, 8) = substr(?1, 3, 8) FROM installation WHERE id = 1",
+    )
+    .bind(sealed)
+    .fetch_one(db)
+    .await
+    .map_err(on_read)
+}
+
+async fn reseal(db: &mut SqliteConnection, owner: &Owner, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
+    if !is_under_master_key_in_use(db, sealed).await? {
+        return Ok(false);
+    }
+    let result = sqlx::query("UPDATE data_key SET sealed = ?4 WHERE owner_kind = ?1 AND owner_id = ?2 AND sealed = ?3")
+        .bind(owner.kind().as_str())
+        .bind(owner.id())
+        .bind(was)
+        .bind(sealed)
+        .execute(db)
+        .await
+        .map_err(on_write)?;
+    one_row_or_none(&result, "sealing a data key anew")
+}
+
+/// The writer is alone in its transaction, so what was checked stays true until the commit.
+async fn rekey(db: &mut SqliteConnection, owner: &Owner, rekey: &Rekey) -> Result<bool, StoreError> {
+    let is_same = data_key::sealed(&mut *db, owner).await?.as_deref() == Some(&rekey.was)
+        && is_under_master_key_in_use(db, &rekey.data_key).await?
+        && keys(db, owner).await? == rekey.keys.iter().map(|key| (key.id.to_string(), key.was.clone())).collect()
+        && webhooks(db, owner).await?
+            == rekey.webhooks.iter().map(|hook| (hook.id.to_string(), hook.was.clone())).collect();
+    if !is_same {
+        return Ok(false);
+    }
+    for key in &rekey.keys {
+        put_key(db, owner, key).await?;
+    }
+    for webhook in &rekey.webhooks {
+        put_webhook(db, owner, webhook).await?;
+    }
+    let result =
+        sqlx::query("UPDATE data_key SET sealed = ?3, created_at = ?4 WHERE owner_kind = ?1 AND owner_id = ?2")
+            .bind(owner.kind().as_str())
+            .bind(owner.id())
+            .bind(rekey.data_key.as_slice())
+            .bind(rekey.at.as_millis())
+            .execute(&mut *db)
+            .await
+            .map_err(on_write)?;
+    one_row(&result, "storing a new data key")?;
+    for provider in rekey.keys.iter().map(|key| &key.provider).collect::<BTreeSet<_>>() {
+        pool::changed(db, &PoolId { owner: owner.clone(), provider: provider.clone() }).await?;
+    }
+    Ok(true)
+}
+
+/// Sealed secrets by what they are of.
+type Sealed = BTreeMap<String, Vec<u8>>;
+
+async fn keys(db: &mut SqliteConnection, owner: &Owner) -> Result<Sealed, StoreError> {
+    let rows: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("SELECT key_id, sealed FROM provider_key WHERE owner_kind = ?1 AND owner_id = ?2")
+            .bind(owner.kind().as_str())
+            .bind(owner.id())
+            .fetch_all(db)
+            .await
+            .map_err(on_read)?;
+    Ok(rows.into_iter().collect())
+}
+
+async fn webhooks(db: &mut SqliteConnection, owner: &Owner) -> Result<Sealed, StoreError> {
+    let rows: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("SELECT webhook_id, sealed FROM webhook WHERE owner_kind = ?1 AND owner_id = ?2")
+            .bind(owner.kind().as_str())
+            .bind(owner.id())
+            .fetch_all(db)
+            .await
+            .map_err(on_read)?;
+    Ok(rows.into_iter().collect())
+}
+
+async fn put_key(db: &mut SqliteConnection, owner: &Owner, key: &RekeyedKey) -> Result<(), StoreError> {
+    let result = sqlx::query(
+        "UPDATE provider_key SET sealed = ?5, fingerprint = ?6
+         WHERE owner_kind = ?1 AND owner_id = ?2 AND provider_id = ?3 AND key_id = ?4",
+    )
+    .bind(owner.kind().as_str())
+    .bind(owner.id())
+    .bind(key.provider.as_str())
+    .bind(key.id.as_str())
+    .bind(key.sealed.as_slice())
+    .bind(key.fingerprint.as_slice())
+    .execute(db)
+    .await
+    .map_err(on_write)?;
+    one_row(&result, "sealing a key anew")
+}
+
+async fn put_webhook(db: &mut SqliteConnection, owner: &Owner, webhook: &RekeyedWebhook) -> Result<(), StoreError> {
+    let result =
+        sqlx::query("UPDATE webhook SET sealed = ?4 WHERE owner_kind = ?1 AND owner_id = ?2 AND webhook_id = ?3")
+            .bind(owner.kind().as_str())
+            .bind(owner.id())
+            .bind(webhook.id.as_str())
+            .bind(webhook.sealed.as_slice())
+            .execute(db)
+            .await
+            .map_err(on_write)?;
+    one_row(&result, "sealing a webhook's secret anew")
+}

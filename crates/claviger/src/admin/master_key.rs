@@ -1,0 +1,137 @@
+//! `claviger master-key`
+
+use std::cell::Cell;
+use std::path::Path;
+
+use anyhow::{Context, anyhow};
+use claviger_app::App;
+use claviger_app::master_keys::{KeyStatus, Progress, status};
+use claviger_seal::MasterKey;
+use serde_json::{Value, json};
+use tracing::level_filters::LevelFilter;
+use zeroize::Zeroizing;
+
+use super::progress::Meter;
+use super::show;
+use crate::cli::{LogFormat, MasterKeyCommand, SettingsFlags};
+use crate::master_key::{Loaded, write_new};
+use crate::serve::Stop;
+use crate::settings::Settings;
+use crate::{log, open, print};
+
+pub(crate) async fn run(flags: &SettingsFlags, json: bool, command: MasterKeyCommand) -> anyhow::Result<()> {
+    log::begin(LogFormat::Text, LevelFilter::WARN);
+    match command {
+        MasterKeyCommand::Generate { out } => generate(json, out.as_deref()),
+        MasterKeyCommand::Status => show_status(flags, json).await,
+        MasterKeyCommand::Rotate => rotate(flags, json).await,
+    }
+}
+
+fn generate(json: bool, out: Option<&Path>) -> anyhow::Result<()> {
+    let text = MasterKey::generate()?;
+    let id = MasterKey::parse(&text)?.id().to_string();
+    if let Some(file) = out {
+        write_new(file, &text).with_context(|| format!("--out {}: the file must not be there yet", file.display()))?;
+        return show(json, &json!({"id": id, "file": file}), || format!("master key {id} is in {}", file.display()));
+    }
+    // Neither needs escaping, and nothing else may hold the key.
+    let line = if json { Zeroizing::new(format!("{{\"id\":\"{id}\",\"masterKey\":\"{}\"}}", *text)) } else { text };
+    Ok(print::result(&line)?)
+}
+
+async fn show_status(flags: &SettingsFlags, json: bool) -> anyhow::Result<()> {
+    let (store, loaded) = open::database_and_master_keys(&Settings::load(flags, None)?).await?;
+    let found = status(&*store, &loaded.keys).await;
+    store.close().await;
+    let found = found?;
+    if json {
+        let keys: Vec<_> = found.keys.iter().map(|key| as_json(key, &loaded)).collect();
+        print::result(&json!({"masterKeys": keys, "left": found.left(), "damaged": found.damaged}).to_string())?;
+    } else {
+        found.keys.iter().try_for_each(|key| print::result(&as_line(key, &loaded)))?;
+    }
+    if found.keys.iter().all(|key| !key.is_in_use) {
+        print::problem("claviger: no master key is in use yet; the first start puts the configured one into use");
+    }
+    for missing in found.keys.iter().filter(|key| key.is_needed() && !key.is_given) {
+        print::problem(&format!("claviger: master key {} is needed, and not given here", missing.id));
+    }
+    if found.damaged > 0 {
+        print::problem(&format!(
+            "claviger: {} data keys are damaged: they name a master key that was never in use",
+            found.damaged
+        ));
+    }
+    Ok(())
+}
+
+/// Where a master key was found.
+fn place<'a>(key: &KeyStatus, loaded: &'a Loaded) -> Option<&'a str> {
+    loaded.places.iter().find(|(id, _)| *id == key.id).map(|(_, place)| place.as_str())
+}
+
+fn as_json(key: &KeyStatus, loaded: &Loaded) -> Value {
+    json!({
+        "id": key.id.to_string(),
+        "inUse": key.is_in_use,
+        "given": place(key, loaded),
+        "dataKeys": key.data_keys,
+        "canBeWithdrawn": can_be_withdrawn(key, loaded),
+    })
+}
+
+/// For people: columns with tabs between them.
+fn as_line(key: &KeyStatus, loaded: &Loaded) -> String {
+    let note = match key {
+        KeyStatus { is_in_use: true, .. } => "in use",
+        KeyStatus { data_keys: 1.., .. } => "still needed",
+        key if can_be_withdrawn(key, loaded) => "can be withdrawn",
+        _ => "comes into use by `claviger master-key rotate`",
+    };
+    let place = place(key, loaded).unwrap_or("not given here");
+    format!("{}\t{} data keys\t{note}\t{place}", key.id, key.data_keys)
+}
+
+/// The wanted one is the next to be in use, however little is sealed under it yet.
+fn can_be_withdrawn(key: &KeyStatus, loaded: &Loaded) -> bool {
+    key.is_given && !key.is_needed() && key.id != loaded.keys.wanted().id()
+}
+
+async fn rotate(flags: &SettingsFlags, json: bool) -> anyhow::Result<()> {
+    let settings = Settings::load(flags, None)?;
+    let stop = Stop::listen()?;
+    let app = open::app(&settings).await?;
+    let rotated = tokio::select! {
+        rotated = rotate_in(&app, json) => rotated,
+        () = stop.told() => {
+            Err(anyhow!("told to stop; what was sealed anew stays, and the same command goes on where this one ended"))
+        }
+    };
+    let closed = app.close().await;
+    rotated?;
+    Ok(closed?)
+}
+
+async fn rotate_in(app: &App, json: bool) -> anyhow::Result<()> {
+    let meter = Meter::new("data keys", "sealed anew");
+    let begun = Cell::new(false);
+    let see = |Progress { done, all }: Progress| {
+        if !begun.replace(true) && all > 0 {
+            print::problem(&format!("{all} data keys are to be sealed anew"));
+        }
+        meter.see(done, all);
+    };
+    let rotated = app.rotate_master_key(see).await;
+    meter.end();
+    let rotated = rotated?;
+    let (id, was) = (rotated.in_use.to_string(), rotated.was.map(|was| was.to_string()));
+    let value = json!({"success": true, "inUse": id, "was": was, "resealed": rotated.resealed});
+    show(json, &value, || {
+        let before = was.map(|was| format!(", in the place of {was}")).unwrap_or_default();
+        format!(
+            "master key {id} is in use{before}; {} data keys were sealed anew, and all are under it now",
+            rotated.resealed
+        )
+    })
+}
