@@ -119,7 +119,9 @@ mod tests {
     /// Sim seals with OpenSSL. What is to be opened here was made with it, of bytes that count upwards.
     #[test]
     fn a_nonce_of_16_bytes_means_what_it_means_to_openssl() {
-        let counting = |from: u8| std::array::from_fn(|at| from + u8::try_from(at).unwrap());
+        fn counting<const N: usize>(from: u8) -> [u8; N] {
+            std::array::from_fn(|at| from + u8::try_from(at).unwrap())
+        }
         let nonce: [u8; NONCE_LENGTH] = counting(100);
         let sealed = format!("{}:{}", HEXLOWER.encode(&nonce), OPENSSL);
         let opened = key(&counting(0)).open(&sealed).unwrap();

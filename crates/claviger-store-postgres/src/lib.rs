@@ -21,6 +21,7 @@ mod audit;
 mod change;
 mod connect;
 mod connections;
+mod console;
 mod copy;
 mod data_key;
 mod delivery;
@@ -54,10 +55,10 @@ use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 use claviger_store::{
     AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, AuditFilter, ChangeKeyError, ChangeSink,
-    CopyError, Counts, DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement,
-    KeyUse, NewEvent, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord,
-    PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, UsageBucket, Webhook,
-    Workspace, WorkspaceChange,
+    ConsoleSession, CopyError, Counts, DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord,
+    KeyReplacement, KeyUse, NewEvent, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page,
+    PoolRecord, PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord,
+    UsageBucket, Webhook, Workspace, WorkspaceChange,
 };
 use sqlx::postgres::PgConnectOptions;
 
@@ -153,6 +154,18 @@ impl Store for PostgresStore {
 
     async fn workspaces(&self, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError> {
         self.connections.ask(READ, |db| asked(workspace::page(db, page))).await
+    }
+
+    async fn workspaces_by_id(&self, prefix: &str, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError> {
+        self.connections.ask(READ, |db| asked(workspace::page_by_id(db, prefix, page))).await
+    }
+
+    async fn workspaces_by_name(
+        &self,
+        prefix: &str,
+        page: &Page<(String, WorkspaceId)>,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        self.connections.ask(READ, |db| asked(workspace::page_by_name(db, prefix, page))).await
     }
 
     async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
@@ -359,6 +372,30 @@ impl Store for PostgresStore {
 
     async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
         self.connections.ask(COPY_IN, |db| asked(audit::replace(db, owner, entries))).await
+    }
+
+    async fn begin_console_session(&self, session: &ConsoleSession) -> Result<(), StoreError> {
+        self.connections.ask(WRITE, |db| asked(console::begin(db, session))).await
+    }
+
+    async fn console_session(&self, id: &TokenId) -> Result<Option<ConsoleSession>, StoreError> {
+        self.connections.ask(READ, |db| asked(console::one(db, id))).await
+    }
+
+    async fn console_sessions(&self, now: Timestamp, page: &Page<TokenId>) -> Result<Vec<ConsoleSession>, StoreError> {
+        self.connections.ask(READ, |db| asked(console::page(db, now, page))).await
+    }
+
+    async fn end_console_session(&self, id: &TokenId) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(console::end(db, id))).await
+    }
+
+    async fn forget_console(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.connections.ask(TOUCH, |db| asked(console::forget(db, before))).await
+    }
+
+    async fn counts_up_to(&self, most: u32) -> Result<Counts, StoreError> {
+        self.connections.ask(READ, |db| asked(copy::counts_up_to(db, most))).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -1,10 +1,10 @@
-//! Tests that what is asked on the way of requests, or very often in a copy, goes by indexes, as PostgreSQL plans it for tables of some size.
+//! Tests that what is asked on the way of requests, or very often in a copy, or among very many workspaces, goes by indexes, as PostgreSQL plans it for tables of some size.
 
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
-use crate::{PostgresStore, copy, delivery, health, key_use, pool, portal, token, usage};
+use crate::{PostgresStore, copy, delivery, health, key_use, pool, portal, token, usage, workspace};
 
 #[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../tests/postgres/server.rs"]
@@ -15,7 +15,7 @@ use server::{Database, run};
 /// Two thousand workspaces with three keys and a token each, and as many organizations.
 const FILL: &str = "
     INSERT INTO owner SELECT 'workspace', 'w' || n FROM generate_series(1, 2000) n;
-    INSERT INTO workspace SELECT 'workspace', 'w' || n, NULL, 1, NULL FROM generate_series(1, 2000) n;
+    INSERT INTO workspace SELECT 'workspace', 'w' || n, 'Name ' || n, 1, NULL FROM generate_series(1, 2000) n;
     INSERT INTO owner SELECT 'organization', 'o' || n FROM generate_series(1, 2000) n;
     INSERT INTO organization SELECT 'organization', 'o' || n, NULL, true, 1 FROM generate_series(1, 2000) n;
     INSERT INTO data_key SELECT 'workspace', 'w' || n, '\\x00', 1 FROM generate_series(1, 2000) n;
@@ -86,6 +86,11 @@ async fn what_is_asked_often_is_found_by_indexes() {
         .await,
         plan(&mut db, usage::FORGET, |query| query.bind(3_600_000_i64).bind(10_i64)).await,
         plan(&mut db, portal::FORGET, |query| query.bind(1_000_i64).bind(10_i64)).await,
+        plan(&mut db, workspace::PAGE_BY_ID, |query| query.bind("w15").bind("w1").bind("w1\u{7f}").bind(50_i64)).await,
+        plan(&mut db, workspace::PAGE_BY_NAME, |query| {
+            query.bind("name 15").bind("w15").bind("name 1\u{10ffff}").bind(50_i64)
+        })
+        .await,
         plan(&mut db, health::CLAIM_PROBES, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
         plan(&mut db, delivery::CLAIM, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
     ];

@@ -94,6 +94,51 @@ pub(crate) async fn page(db: &mut PgConnection, page: &Page<WorkspaceId>) -> Res
     rows.into_iter().map(Workspace::try_from).collect()
 }
 
+/// The last bound is above every id that begins so: ids are ASCII's letters, digits and a few signs.
+pub(crate) const PAGE_BY_ID: &str = "SELECT owner_id, name, organization_id, created_at FROM workspace
+     WHERE owner_kind = 'workspace' AND owner_id > $1 AND owner_id >= $2 AND owner_id < $3
+     ORDER BY owner_id LIMIT $4";
+
+pub(crate) async fn page_by_id(
+    db: &mut PgConnection,
+    prefix: &str,
+    page: &Page<WorkspaceId>,
+) -> Result<Vec<Workspace>, StoreError> {
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(PAGE_BY_ID)
+        .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
+        .bind(prefix)
+        .bind(format!("{prefix}\u{7f}"))
+        .bind(i64::from(page.limit))
+        .fetch_all(db)
+        .await
+        .map_err(meaning)?;
+    rows.into_iter().map(Workspace::try_from).collect()
+}
+
+pub(crate) const PAGE_BY_NAME: &str = "SELECT owner_id, name, organization_id, created_at FROM workspace
+     WHERE (lower(name COLLATE \"C\"), owner_id) > ($1, $2) AND lower(name COLLATE \"C\") < $3
+     ORDER BY lower(name COLLATE \"C\"), owner_id LIMIT $4";
+
+/// The first page begins where the prefix does: a name that is the prefix comes first, and no id is empty.
+pub(crate) async fn page_by_name(
+    db: &mut PgConnection,
+    prefix: &str,
+    page: &Page<(String, WorkspaceId)>,
+) -> Result<Vec<Workspace>, StoreError> {
+    let prefix = prefix.to_ascii_lowercase();
+    let after = page.after.as_ref().map(|(name, id)| (name.to_ascii_lowercase(), id.as_str()));
+    let (name, id) = after.filter(|(name, _)| *name >= prefix).unwrap_or((prefix.clone(), ""));
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(PAGE_BY_NAME)
+        .bind(name)
+        .bind(id)
+        .bind(format!("{prefix}{}", char::MAX))
+        .bind(i64::from(page.limit))
+        .fetch_all(db)
+        .await
+        .map_err(meaning)?;
+    rows.into_iter().map(Workspace::try_from).collect()
+}
+
 /// Deletes a workspace with all that belongs to it.
 pub(crate) async fn delete(db: &mut PgConnection, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
     let owner = Owner::Workspace(id.clone());

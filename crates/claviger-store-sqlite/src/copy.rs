@@ -43,15 +43,38 @@ pub(crate) async fn counts(db: impl SqliteExecutor<'_>) -> Result<Counts, StoreE
     .fetch_one(db)
     .await
     .map_err(on_read)?;
-    Ok(Counts {
-        organizations: row.organizations.cast_unsigned(),
-        workspaces: row.workspaces.cast_unsigned(),
-        data_keys: row.data_keys.cast_unsigned(),
-        pools: row.pools.cast_unsigned(),
-        keys: row.keys.cast_unsigned(),
-        tokens: row.tokens.cast_unsigned(),
-        webhooks: row.webhooks.cast_unsigned(),
-    })
+    Ok(row.counts())
+}
+
+pub(crate) async fn counts_up_to(db: impl SqliteExecutor<'_>, most: u32) -> Result<Counts, StoreError> {
+    let row: CountsRow = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM organization LIMIT ?1)) AS organizations,
+                (SELECT count(*) FROM (SELECT 1 FROM workspace LIMIT ?1)) AS workspaces,
+                (SELECT count(*) FROM (SELECT 1 FROM data_key LIMIT ?1)) AS data_keys,
+                (SELECT count(*) FROM (SELECT 1 FROM pool LIMIT ?1)) AS pools,
+                (SELECT count(*) FROM (SELECT 1 FROM provider_key LIMIT ?1)) AS keys,
+                (SELECT count(*) FROM (SELECT 1 FROM token LIMIT ?1)) AS tokens,
+                (SELECT count(*) FROM (SELECT 1 FROM webhook LIMIT ?1)) AS webhooks",
+    )
+    .bind(most)
+    .fetch_one(db)
+    .await
+    .map_err(on_read)?;
+    Ok(row.counts())
+}
+
+impl CountsRow {
+    fn counts(&self) -> Counts {
+        Counts {
+            organizations: self.organizations.cast_unsigned(),
+            workspaces: self.workspaces.cast_unsigned(),
+            data_keys: self.data_keys.cast_unsigned(),
+            pools: self.pools.cast_unsigned(),
+            keys: self.keys.cast_unsigned(),
+            tokens: self.tokens.cast_unsigned(),
+            webhooks: self.webhooks.cast_unsigned(),
+        }
+    }
 }
 
 #[derive(sqlx::FromRow)]

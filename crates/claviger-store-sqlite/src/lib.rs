@@ -6,6 +6,7 @@
 
 mod audit;
 mod change;
+mod console;
 mod copy;
 mod data_key;
 mod delivery;
@@ -20,6 +21,8 @@ mod key;
 mod open;
 mod organization;
 mod owner;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod portal;
 mod read;
@@ -40,10 +43,10 @@ use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 use claviger_store::{
     AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, AuditFilter, ChangeKeyError, ChangeSink,
-    CopyError, Counts, DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord, KeyReplacement,
-    KeyUse, NewEvent, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page, PoolRecord,
-    PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, UsageBucket, Webhook,
-    Workspace, WorkspaceChange,
+    ConsoleSession, CopyError, Counts, DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord,
+    KeyReplacement, KeyUse, NewEvent, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page,
+    PoolRecord, PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord,
+    UsageBucket, Webhook, Workspace, WorkspaceChange,
 };
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -157,6 +160,18 @@ impl Store for SqliteStore {
 
     async fn workspaces(&self, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError> {
         workspace::page(&self.readers, page).await
+    }
+
+    async fn workspaces_by_id(&self, prefix: &str, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError> {
+        workspace::page_by_id(&self.readers, prefix, page).await
+    }
+
+    async fn workspaces_by_name(
+        &self,
+        prefix: &str,
+        page: &Page<(String, WorkspaceId)>,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        workspace::page_by_name(&self.readers, prefix, page).await
     }
 
     async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
@@ -441,6 +456,38 @@ impl Store for SqliteStore {
         audit::cut(&mut write, owner, first.sequence).await?;
         audit::put(&mut write, owner, entries).await?;
         commit(write).await
+    }
+
+    async fn begin_console_session(&self, session: &ConsoleSession) -> Result<(), StoreError> {
+        let mut write = self.begin().await?;
+        console::begin(&mut write, session).await?;
+        commit(write).await
+    }
+
+    async fn console_session(&self, id: &TokenId) -> Result<Option<ConsoleSession>, StoreError> {
+        console::one(&self.readers, id).await
+    }
+
+    async fn console_sessions(&self, now: Timestamp, page: &Page<TokenId>) -> Result<Vec<ConsoleSession>, StoreError> {
+        console::page(&self.readers, now, page).await
+    }
+
+    async fn end_console_session(&self, id: &TokenId) -> Result<bool, StoreError> {
+        let mut write = self.begin().await?;
+        let ended = console::end(&mut write, id).await?;
+        commit(write).await?;
+        Ok(ended)
+    }
+
+    async fn forget_console(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let mut write = self.begin().await?;
+        let forgotten = console::forget(&mut write, before).await?;
+        commit(write).await?;
+        Ok(forgotten)
+    }
+
+    async fn counts_up_to(&self, most: u32) -> Result<Counts, StoreError> {
+        copy::counts_up_to(&self.readers, most).await
     }
 
     async fn counts(&self) -> Result<Counts, StoreError> {

@@ -92,6 +92,61 @@ pub(crate) async fn page(db: impl SqliteExecutor<'_>, page: &Page<WorkspaceId>) 
     rows.into_iter().map(Workspace::try_from).collect()
 }
 
+/// The last bound is above every id that begins so: ids are ASCII's letters, digits and a few signs.
+pub(crate) const PAGE_BY_ID: &str = "SELECT owner_id, name, organization_id, created_at FROM workspace
+     WHERE owner_kind = 'workspace' AND owner_id > ?1 AND owner_id >= ?2 AND owner_id < ?3
+     ORDER BY owner_id LIMIT ?4";
+
+pub(crate) async fn page_by_id(
+    db: impl SqliteExecutor<'_>,
+    prefix: &str,
+    page: &Page<WorkspaceId>,
+) -> Result<Vec<Workspace>, StoreError> {
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(PAGE_BY_ID)
+        .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
+        .bind(prefix)
+        .bind(format!("{prefix}\u{7f}"))
+        .bind(page.limit)
+        .fetch_all(db)
+        .await
+        .map_err(on_read)?;
+    rows.into_iter().map(Workspace::try_from).collect()
+}
+
+pub(crate) const PAGE_BY_NAME: &str =
+    // Two ranges of the index: SQLite compares a pair of an expression and a column row by row.
+    "SELECT owner_id, name, organization_id, created_at FROM (
+         SELECT * FROM (
+             SELECT owner_id, name, organization_id, created_at, lower(name) AS folded FROM workspace
+             WHERE lower(name) = ?1 AND owner_id > ?2 ORDER BY owner_id LIMIT ?4
+         )
+         UNION ALL
+         SELECT * FROM (
+             SELECT owner_id, name, organization_id, created_at, lower(name) AS folded FROM workspace
+             WHERE lower(name) > ?1 AND lower(name) < ?3 ORDER BY lower(name), owner_id LIMIT ?4
+         )
+     ) ORDER BY folded, owner_id LIMIT ?4";
+
+/// The first page begins where the prefix does: a name that is the prefix comes first, and no id is empty.
+pub(crate) async fn page_by_name(
+    db: impl SqliteExecutor<'_>,
+    prefix: &str,
+    page: &Page<(String, WorkspaceId)>,
+) -> Result<Vec<Workspace>, StoreError> {
+    let prefix = prefix.to_ascii_lowercase();
+    let after = page.after.as_ref().map(|(name, id)| (name.to_ascii_lowercase(), id.as_str()));
+    let (name, id) = after.filter(|(name, _)| *name >= prefix).unwrap_or((prefix.clone(), ""));
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(PAGE_BY_NAME)
+        .bind(name)
+        .bind(id)
+        .bind(format!("{prefix}{}", char::MAX))
+        .bind(page.limit)
+        .fetch_all(db)
+        .await
+        .map_err(on_read)?;
+    rows.into_iter().map(Workspace::try_from).collect()
+}
+
 /// Deletes a workspace, and by the schema's own rules all that belongs to it.
 pub(crate) async fn delete(db: &mut SqliteConnection, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
     let result = sqlx::query("DELETE FROM workspace WHERE owner_kind = 'workspace' AND owner_id = ?1")

@@ -30,8 +30,8 @@ pub use error::{
     PutWorkspaceError, ReplaceKeyError, StoreError,
 };
 pub use records::{
-    DataKeyUse, Delivery, DeliveryEnd, KeyChange, KeyRecord, KeyReplacement, KeyUse, MAX_DOMAIN_LENGTH, NewEvent,
-    NewKey, Organization, OrganizationChange, Page, PoolKey, PoolOwner, PoolRecord, PortalGrant, PortalPass,
+    ConsoleSession, DataKeyUse, Delivery, DeliveryEnd, KeyChange, KeyRecord, KeyReplacement, KeyUse, MAX_DOMAIN_LENGTH,
+    NewEvent, NewKey, Organization, OrganizationChange, Page, PoolKey, PoolOwner, PoolRecord, PortalGrant, PortalPass,
     ProbeClaim, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace, WorkspaceChange,
 };
 pub use reseal::{Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey};
@@ -126,6 +126,17 @@ pub trait Store: Resealing + Send + Sync + fmt::Debug {
 
     /// Workspaces by id, after the page's cursor.
     async fn workspaces(&self, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError>;
+
+    /// Workspaces whose id begins so, by id, after the page's cursor.
+    async fn workspaces_by_id(&self, prefix: &str, page: &Page<WorkspaceId>) -> Result<Vec<Workspace>, StoreError>;
+
+    /// Workspaces whose name begins so, whatever the case of ASCII's letters: by name, in lower case, and id, after the
+    /// page's cursor, which is both of the last one.
+    async fn workspaces_by_name(
+        &self,
+        prefix: &str,
+        page: &Page<(String, WorkspaceId)>,
+    ) -> Result<Vec<Workspace>, StoreError>;
 
     /// Deletes a workspace with its data key, keys and tokens. False where there was none.
     async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError>;
@@ -300,6 +311,26 @@ pub trait Store: Resealing + Send + Sync + fmt::Debug {
     /// Stores entries of an owner's audit trail as they are, in the place of whatever was there from the first of them
     /// on, and moves the head to the last. For copying a whole deployment.
     async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError>;
+
+    /// Stores a session of the console.
+    async fn begin_console_session(&self, session: &ConsoleSession) -> Result<(), StoreError>;
+
+    /// One session of the console, also one that has expired.
+    async fn console_session(&self, id: &TokenId) -> Result<Option<ConsoleSession>, StoreError>;
+
+    /// The sessions of the console that have not expired, by id, after the page's cursor.
+    async fn console_sessions(&self, now: Timestamp, page: &Page<TokenId>) -> Result<Vec<ConsoleSession>, StoreError>;
+
+    /// Ends a session of the console. False where there is none.
+    async fn end_console_session(&self, id: &TokenId) -> Result<bool, StoreError>;
+
+    /// Forgets sessions of the console that expired before this; answers how many. They are few: only the holder of the
+    /// root token begins any.
+    async fn forget_console(&self, before: Timestamp) -> Result<u64, StoreError>;
+
+    /// How many there are of everything, where each count ends at `most`, so that it costs no more however many there
+    /// are.
+    async fn counts_up_to(&self, most: u32) -> Result<Counts, StoreError>;
 
     /// How many there are of everything.
     async fn counts(&self) -> Result<Counts, StoreError>;

@@ -356,6 +356,27 @@ pub struct PortalPass {
     pub expires_at: Timestamp,
 }
 
+/// A session of the operator's console, as stored, without its secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ConsoleSession {
+    /// The public id.
+    pub id: TokenId,
+    /// The hash of the whole text.
+    pub hash: [u8; 32],
+    /// Binds it to the root token that it was begun with.
+    pub root: [u8; 32],
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}
+
+impl std::fmt::Debug for ConsoleSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConsoleSession").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// Something that webhooks are told of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewEvent {

@@ -5,7 +5,7 @@ mod counts;
 mod read;
 mod write;
 
-pub(crate) use counts::counts;
+pub(crate) use counts::{counts, counts_up_to};
 pub(crate) use read::owners;
 #[cfg(test)]
 pub(crate) use read::{KEYS, POOLS, TOKENS, WEBHOOKS};

@@ -9,6 +9,7 @@
 //! Every rule is then a test of its own, named after its sentence. Backends run on tokio, so the tests do, too.
 
 pub mod audit;
+pub mod console;
 pub mod copying;
 pub mod data_keys;
 mod given;
@@ -142,6 +143,12 @@ macro_rules! contract_tests {
             audit::a_trail_is_read_from_either_end_in_pages_and_by_provider_and_actor;
             audit::heads_come_in_pages_by_kind_and_id;
             audit::copied_entries_take_the_place_of_what_was_there;
+            console::a_console_session_reads_back_on_every_node_until_it_is_ended;
+            console::console_sessions_that_last_are_listed_by_id;
+            console::expired_console_sessions_are_forgotten;
+            console::workspaces_are_found_by_how_their_ids_begin;
+            console::workspaces_are_found_by_how_their_names_begin;
+            console::counting_ends_where_it_is_told_to;
             watching::a_watcher_begins_with_nothing_to_trust;
             watching::a_watcher_proves_again_and_again_that_it_hears;
             watching::what_was_committed_before_a_proof_was_told_before_it;
