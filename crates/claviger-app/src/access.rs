@@ -336,8 +336,15 @@ impl Access {
         let _ = self.root.set(root);
     }
 
-    fn is_root(&self, text: &[u8]) -> bool {
+    /// Whether this is the root token, in a time that does not depend on where it differs.
+    pub(crate) fn is_root(&self, text: &[u8]) -> bool {
         self.root.get().is_some_and(|root| root.is_of_text(text))
+    }
+
+    /// Binds something with this id to the root token: made again, it is the same as long as the root token is.
+    pub(crate) fn bound_to_root(&self, id: &TokenId) -> Option<TokenHash> {
+        let root = self.root.get()?;
+        Some(TokenHash::of(&[b"console ", id.as_str().as_bytes(), b" of ", root.as_bytes().as_slice()].concat()))
     }
 
     /// Proves a token.

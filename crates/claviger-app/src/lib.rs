@@ -3,9 +3,11 @@
 pub mod access;
 pub mod audit;
 mod client;
+pub mod console;
 pub mod coordination;
 pub mod copy;
 mod feed;
+mod form;
 pub mod import;
 pub mod keyring;
 pub mod keys;
@@ -31,7 +33,7 @@ use claviger_seal::{MasterKeys, NewToken, TokenHash};
 use claviger_store::ChangeSink;
 
 pub use claviger_store::{
-    AuditFilter, Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PortalGrant, PortalPass,
+    AuditFilter, ConsoleSession, Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PortalGrant, PortalPass,
     PutWorkspaceError, Store, StoreError, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace,
 };
 pub use client::ClientAddress;
@@ -40,6 +42,7 @@ pub use start::{StartError, prove};
 
 use access::Access;
 use audit::Audit;
+use console::Console;
 use feed::Feed;
 use keyring::{Keyring, PlatformKey, PlatformKeys, Prober, Rotation};
 use keys::Keys;
@@ -126,6 +129,8 @@ pub struct App {
     pub portal: Portal,
     /// New data keys for owners.
     pub rekeying: Rekeying,
+    /// The operator's console.
+    pub console: Console,
     /// The providers.
     pub catalogue: Catalogue,
     store: Arc<dyn Store>,
@@ -181,6 +186,7 @@ impl App {
             catalogue: catalogue.clone(),
             place: portal,
         };
+        let console = Console { store: Arc::clone(&store), clock: Arc::clone(&clock), access: Arc::clone(&access) };
         let usage = Usage { store: Arc::clone(&store), clock: Arc::clone(&clock) };
         let audit = Audit { store: Arc::clone(&store) };
         let organizations = Organizations { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
@@ -196,6 +202,7 @@ impl App {
             webhooks,
             portal,
             rekeying,
+            console,
             catalogue,
             store,
             master_keys,

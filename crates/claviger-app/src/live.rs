@@ -178,6 +178,11 @@ where
         }
     }
 
+    /// See [`Trust::heard_ago`].
+    pub(crate) fn heard_ago(&self) -> Option<Duration> {
+        self.trust.heard_ago()
+    }
+
     /// Whether what is kept is true.
     pub(crate) fn trusted(&self) -> bool {
         self.trust.holds()

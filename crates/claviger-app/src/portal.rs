@@ -17,6 +17,7 @@ use claviger_store::{AddPortalLinkError, Page, PortalGrant, PortalPass, Store, S
 use zeroize::Zeroizing;
 
 use crate::access::{ManagePortal, Permit, Principal};
+use crate::form::FormToken;
 
 /// How long a link may be opened where nothing else is said: long enough for a redirect, or a mail that is awaited.
 pub const LINK_LIFE: Duration = Duration::from_mins(10);
@@ -152,7 +153,7 @@ pub struct PortalSession {
     pub pass: PortalPass,
     /// Who that is to the use cases.
     pub principal: Principal,
-    form_token: Zeroizing<String>,
+    form: FormToken,
 }
 
 impl fmt::Debug for PortalSession {
@@ -165,13 +166,13 @@ impl PortalSession {
     /// What the session's forms carry, and nobody else can know: it is made of the session's secret.
     #[must_use]
     pub fn form_token(&self) -> &str {
-        &self.form_token
+        self.form.as_str()
     }
 
     /// Whether a form is this session's own.
     #[must_use]
     pub fn sent(&self, form_token: &str) -> bool {
-        TokenHash::of(self.form_token.as_bytes()).is_of_text(form_token.as_bytes())
+        self.form.is(form_token)
     }
 }
 
@@ -314,7 +315,7 @@ impl Portal {
         if pass.expires_at <= self.clock.now() {
             return Err(PortalSessionError::Expired);
         }
-        Ok(PortalSession { principal: Principal::in_portal(&pass), form_token: form_token(text), pass })
+        Ok(PortalSession { principal: Principal::in_portal(&pass), form: FormToken::of(text), pass })
     }
 
     /// Ends a session of somebody who leaves.
@@ -377,13 +378,4 @@ fn place(workspace: &str, text: &str) -> Option<(WorkspaceId, TokenId)> {
 
 fn is_of(pass: &PortalPass, text: &str) -> bool {
     TokenHash::from_bytes(pass.hash).is_of_text(text.as_bytes())
-}
-
-fn form_token(session: &str) -> Zeroizing<String> {
-    let bound = Zeroizing::new(format!("form of {session}"));
-    let mut token = Zeroizing::new(String::with_capacity(64));
-    for byte in TokenHash::of(bound.as_bytes()).as_bytes() {
-        token.extend([byte >> 4, byte & 15].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
-    }
-    token
 }

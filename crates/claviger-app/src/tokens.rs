@@ -149,6 +149,28 @@ impl Tokens {
         self.store.tokens(workspace, page).await
     }
 
+    /// The tokens of one workspace, by id; none where the permit does not reach it.
+    pub async fn list_of(
+        &self,
+        permit: &Permit<ManageTokens>,
+        workspace: &WorkspaceId,
+        page: &Page<TokenId>,
+    ) -> Result<Vec<TokenRecord>, StoreError> {
+        match permit.on() {
+            TokenReach::Workspace(own) if own != workspace => Ok(Vec::new()),
+            TokenReach::All { .. } | TokenReach::Workspace(_) => self.store.tokens(Some(workspace), page).await,
+        }
+    }
+
+    /// One token, if the permit reaches it.
+    pub async fn get(&self, permit: &Permit<ManageTokens>, id: &TokenId) -> Result<Option<TokenRecord>, StoreError> {
+        let token = self.store.token(id.as_str()).await?;
+        Ok(token.filter(|token| match permit.on() {
+            TokenReach::All { .. } => true,
+            TokenReach::Workspace(own) => token.workspace.as_ref() == Some(own),
+        }))
+    }
+
     /// Deletes a token, which stops working at once.
     pub async fn delete(&self, permit: &Permit<ManageTokens>, id: &TokenId) -> Result<(), DeleteTokenError> {
         let token = self.store.token(id.as_str()).await?.ok_or(DeleteTokenError::NoToken)?;

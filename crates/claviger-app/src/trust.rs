@@ -50,6 +50,13 @@ impl Trust {
         self.until.fetch_max(nanos(until.saturating_add(GOOD_FOR)), Ordering::SeqCst);
     }
 
+    /// How long ago the last proof of hearing was; `None` before the first.
+    pub(crate) fn heard_ago(&self) -> Option<Duration> {
+        let until = Some(self.until.load(Ordering::Relaxed)).filter(|until| !matches!(*until, 0 | u64::MAX))?;
+        let heard = Duration::from_nanos(until).saturating_sub(GOOD_FOR);
+        Some(self.clock.uptime().saturating_sub(heard))
+    }
+
     /// Whether what is in memory is true.
     pub(crate) fn holds(&self) -> bool {
         // Relaxed on purpose: it bounds how old something may be, and orders nothing.

@@ -73,6 +73,27 @@ impl Workspaces {
         self.store.workspaces(page).await
     }
 
+    /// Workspaces whose id begins so, by id.
+    pub async fn with_id(
+        &self,
+        _permit: &Permit<ManageWorkspaces>,
+        prefix: &str,
+        page: &Page<WorkspaceId>,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        self.store.workspaces_by_id(prefix, page).await
+    }
+
+    /// Workspaces whose name begins so, whatever the case of ASCII's letters, by name and id. The page begins after
+    /// another one's name and id.
+    pub async fn with_name(
+        &self,
+        _permit: &Permit<ManageWorkspaces>,
+        prefix: &str,
+        page: &Page<(String, WorkspaceId)>,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        self.store.workspaces_by_name(prefix, page).await
+    }
+
     /// Deletes a workspace with its keys and tokens, and destroys its data key.
     pub async fn delete(&self, permit: &Permit<ManageWorkspaces>, id: &WorkspaceId) -> Result<(), WorkspaceError> {
         if !self.store.delete_workspace(id, &permit.act(self.clock.now())).await? {

@@ -382,6 +382,12 @@ impl Keyring {
     pub fn is_hearing(&self) -> bool {
         self.pools.trusted()
     }
+
+    /// How long ago it was proven last that changes by other processes are heard of; `None` before the first time.
+    #[must_use]
+    pub fn heard_ago(&self) -> Option<Duration> {
+        self.pools.heard_ago()
+    }
 }
 
 impl Nothing {
