@@ -146,6 +146,14 @@ pub struct PortalPlace {
     pub embed_hosts: Vec<FrameOrigin>,
 }
 
+impl PortalPlace {
+    /// Where a path of this server is to people.
+    #[must_use]
+    pub fn address_of(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
+}
+
 /// Somebody in the portal: a session that was proven.
 #[derive(Clone)]
 pub struct PortalSession {

@@ -64,7 +64,7 @@ pub(crate) fn permit(portal: &Portal, visitor: &Visitor) -> Result<Permit<Manage
 }
 
 /// What a form for a key holds, read as far as it can be.
-fn read(fields: &Fields) -> (Result<KeySecret, String>, Result<Option<KeyName>, String>, Typed) {
+pub(crate) fn read(fields: &Fields) -> (Result<KeySecret, String>, Result<Option<KeyName>, String>, Typed) {
     let secret = KeySecret::parse(fields.get("secret")).map_err(|invalid| text::invalid_secret(invalid).to_owned());
     let name = KeyName::parse(fields.get("name")).map_err(|invalid| text::invalid_name(invalid).to_owned());
     let typed = Typed {
@@ -78,7 +78,7 @@ fn read(fields: &Fields) -> (Result<KeySecret, String>, Result<Option<KeyName>, 
 }
 
 /// What the address says after the redirect.
-fn word(done: &PutDone, what: &'static str) -> String {
+pub(crate) fn word(done: &PutDone, what: &'static str) -> String {
     let tested = done.tested.as_ref().map(|tested| match tested.result {
         TestResult::Valid => "-valid",
         TestResult::NoCredit => "-no-credit",

@@ -3,10 +3,8 @@
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::HeaderValue;
-use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderMap, HeaderValue};
 
 use crate::look::Look;
 use crate::visitor::{Way, query};
@@ -33,6 +31,23 @@ impl Portal {
     }
 }
 
+/// For pages that no frame may hold, whoever sees them.
+pub(crate) async fn put_unframed(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    put_common(response.headers_mut(), &format!("{POLICY} 'none'"));
+    response
+}
+
+fn put_common(headers: &mut HeaderMap, policy: &str) {
+    if let Ok(policy) = HeaderValue::from_str(policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // With `no-referrer` browsers would send forms with the origin `null`.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
 pub(crate) async fn put(State(portal): State<Shared>, request: Request, next: Next) -> Response {
     let way = portal.way(request.headers());
     let look = Look::of(&query(request.uri()), request.headers());
@@ -42,16 +57,7 @@ pub(crate) async fn put(State(portal): State<Shared>, request: Request, next: Ne
     // What is shown to nobody in particular holds nothing to click on, and must be seen where a frame's session is over.
     let Framed(framed) = said.unwrap_or(Framed(way != Some(Way::Page)));
     let headers = response.headers_mut();
-    let mut put = |name: HeaderName, text: &str| {
-        if let Ok(value) = HeaderValue::from_str(text) {
-            headers.insert(name, value);
-        }
-    };
-    put(CONTENT_SECURITY_POLICY, &portal.policy(framed));
-    put(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    // With `no-referrer` browsers would send forms with the origin `null`.
-    put(REFERRER_POLICY, "same-origin");
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    put_common(headers, &portal.policy(framed));
     let in_frame = way == Some(Way::Frame) || said.is_some_and(|Framed(framed)| framed);
     let attributes = portal.attributes(if in_frame { Way::Frame } else { Way::Page });
     if let (true, Ok(cookie)) = (is_new, HeaderValue::from_str(&look.cookie(attributes))) {

@@ -9,6 +9,7 @@ mod accent;
 mod assets;
 mod change;
 mod chart;
+pub mod console;
 mod fields;
 mod headers;
 mod keys;

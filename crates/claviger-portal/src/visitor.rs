@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::response::Response;
 use claviger_app::PortalPass;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::fields::Fields;
 use crate::look::Look;
 use crate::page::{self, say, say_with};
+use crate::text::Saying;
 use crate::{Portal, Shared, text};
 
 /// How long browsers keep a session's cookie: longer than the session lasts, so that it can be said that it is over.
@@ -121,6 +123,16 @@ impl Portal {
     }
 }
 
+impl Portal {
+    /// The fields of a form that a page of this origin sent, or why it is not accepted.
+    pub(crate) async fn read_form(&self, parts: &Parts, body: Body) -> Result<Fields, (StatusCode, &'static Saying)> {
+        if !self.is_same_origin(&parts.headers, &parts.uri) {
+            return Err((StatusCode::FORBIDDEN, &text::FOREIGN_FORM));
+        }
+        Fields::read(body).await.ok_or((StatusCode::BAD_REQUEST, &text::BAD_FORM))
+    }
+}
+
 /// Somebody in a session.
 pub(crate) struct Visitor {
     pub(crate) session: PortalSession,
@@ -190,16 +202,12 @@ impl FromRequest<Shared> for Posted {
 
     async fn from_request(request: Request, portal: &Shared) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let foreign = || say(portal, Look::default(), StatusCode::FORBIDDEN, &text::FOREIGN_FORM);
-        if !portal.is_same_origin(&parts.headers, &parts.uri) {
-            return Err(foreign());
-        }
-        let fields = Fields::read(body).await;
-        let fields = fields.ok_or_else(|| say(portal, Look::default(), StatusCode::BAD_REQUEST, &text::BAD_FORM))?;
+        let fields = portal.read_form(&parts, body).await;
+        let fields = fields.map_err(|(status, saying)| say(portal, Look::default(), status, saying))?;
         let visitor = Visitor::of(portal, &parts.headers, &parts.uri).await;
         let visitor = visitor.map_err(|refused| refuse(portal, refused, fields.get("name")))?;
         if !visitor.session.sent(fields.get("form")) {
-            return Err(foreign());
+            return Err(say(portal, Look::default(), StatusCode::FORBIDDEN, &text::FOREIGN_FORM));
         }
         Ok(Self { visitor, fields })
     }

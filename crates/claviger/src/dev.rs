@@ -97,6 +97,7 @@ fn welcome(address: &str, root: &NewToken, runtime: &NewToken, link: &str) -> an
          Runtime token   {runtime}\n\
          Root token      {root}\n\
          Portal          {link} (opens once)\n\
+         Console         http://{address}/console (by the root token)\n\
          API reference   http://{address}/docs\n\
          \n\
          Send a request; x-claviger-key-id names another key each time:\n\

@@ -121,10 +121,24 @@ impl Source<'_> {
     }
 }
 
+/// Where the master key that is wanted in use comes from, in words for people.
+pub(crate) fn place(vault: &Vault, data_dir: &Path) -> String {
+    match (&vault.master_key, &vault.master_key_file, &vault.master_key_command) {
+        (Some(_), _, _) => "the setting vault.master_key".to_owned(),
+        (None, Some(file), _) => format!("the file {}, which vault.master_key_file names", file.display()),
+        (None, None, Some(_)) => "the command of the setting vault.master_key_command".to_owned(),
+        (None, None, None) => format!("the file {}", kept_in(data_dir).display()),
+    }
+}
+
+fn kept_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("master.key")
+}
+
 /// The master key that is kept in the data folder, made where there is none. Where the database was sealed before, a
 /// missing file is an error, and nothing is made in its place.
 fn kept(data_dir: &Path, sealed_before: bool) -> anyhow::Result<Found> {
-    let file = data_dir.join("master.key");
+    let file = kept_in(data_dir);
     let key = match read(&file) {
         Err(error) if is_missing(&error) && sealed_before => bail!(
             "the master key is missing: the database was sealed under one, and {} is not there. Put it back, or set \

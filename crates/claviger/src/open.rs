@@ -14,6 +14,7 @@ use claviger_app::webhooks::Courier;
 use claviger_app::{App, Found, Parts, Store};
 use claviger_core::Catalogue;
 use claviger_gateway::{GatewayCourier, GatewayProber};
+use claviger_portal::console::Node;
 use claviger_seal::{MasterKey, MasterKeys};
 use claviger_store_postgres::PostgresStore;
 use claviger_store_sqlite::SqliteStore;
@@ -166,6 +167,17 @@ pub(crate) async fn database_and_master_keys(settings: &Settings) -> anyhow::Res
         claviger_app::prove(&loaded.keys, canary)?;
     }
     Ok((at_setting(settings, found.bring_up_to_date().await)?, loaded))
+}
+
+/// What the console tells of this node beside what the app knows.
+pub(crate) fn node(settings: &Settings) -> anyhow::Result<Node> {
+    let database = Database::of(settings)?;
+    let database = match &database {
+        Database::Sqlite(file) => format!("SQLite, {}", file.display()),
+        Database::Postgres(_) => database.to_string(),
+    };
+    let master_key = master_key::place(&settings.vault, &settings.data_dir);
+    Ok(Node { version: env!("CARGO_PKG_VERSION"), database, master_key })
 }
 
 /// Names the setting that leads to the database, where it is one and not the default.

@@ -27,7 +27,8 @@ const WRITE_USES: Duration = Duration::from_secs(5);
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 /// How often it is looked for rejected keys whose rest is over.
 const PROBE_REJECTED: Duration = Duration::from_secs(2);
-/// How often what is older than it is kept is forgotten: usage, and links and sessions of the portal.
+/// How often what is older than it is kept is forgotten: usage, links and sessions of the portal, and sessions of
+/// the console.
 const FORGET_OLD: Duration = Duration::from_hours(1);
 /// How often it is looked for events that webhooks are to be told of.
 const DELIVER_EVENTS: Duration = Duration::from_secs(2);
@@ -52,7 +53,7 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
     }
     let server = Server::start(app, &settings, door)?;
     print::result(&format!("listening on http://{}", server.address()))?;
-    tracing::info!(address = %server.address(), "listening");
+    tracing::info!(address = %server.address(), console = %settings.portal()?.address_of("/console"), "listening");
     stop.told().await;
     tracing::info!("stopping: no new connections, what runs is finished");
     let stopped = server.stop().await;
@@ -138,6 +139,7 @@ impl Server {
         let metrics = metrics::render(Arc::clone(&app), Arc::clone(&gateway.metrics));
         let router = claviger_api::router(Arc::clone(&app), Arc::new(metrics));
         let router = router.merge(claviger_portal::router(Arc::clone(&app)));
+        let router = router.merge(claviger_portal::console::router(Arc::clone(&app), open::node(settings)?));
         let control: Arc<dyn ControlPlane> = Arc::new(Control::new(router, Handle::current(), tasks.clone()));
         let front = FrontSettings {
             grace: settings.server.shutdown_grace.0,
@@ -222,6 +224,9 @@ async fn forget_old(app: Arc<App>, stop: CancellationToken) {
         }
         if let Some(Err(error)) = stop.run_until_cancelled(app.portal.forget_old()).await {
             warn("expired links to the portal could not be forgotten; it will be tried again", &error);
+        }
+        if let Some(Err(error)) = stop.run_until_cancelled(app.console.forget_old()).await {
+            warn("expired sessions of the console could not be forgotten; it will be tried again", &error);
         }
     }
 }

@@ -1,0 +1,212 @@
+//! How many there are of everything, and how this node, the database and the rest are.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use http::StatusCode;
+
+use crate::console::operator::Entered;
+use crate::console::page::{Frame, Place, Refused};
+use crate::console::show::{self, grouped};
+use crate::console::{Console, Shared, text};
+use crate::page::{render, see};
+
+/// A number that is of interest, with where to see what it counts.
+struct CountShown {
+    label: &'static str,
+    number: String,
+    /// Empty where there is no such page.
+    address: String,
+}
+
+/// Something that is well or not.
+struct Check {
+    label: &'static str,
+    /// A word for the style sheet: `well`, `resting`, `broken` or `off`.
+    class: &'static str,
+    state: String,
+    /// What follows from it; empty for nothing.
+    detail: String,
+}
+
+/// A fact of a node.
+struct Fact {
+    label: &'static str,
+    value: String,
+}
+
+/// How requests with a provider's keys ended since the node started.
+struct Attempts {
+    provider: String,
+    all: String,
+    ends: String,
+}
+
+#[derive(Template)]
+#[template(path = "console/overview.html")]
+struct OverviewPage {
+    frame: Frame,
+    counts: Vec<CountShown>,
+    checks: Vec<Check>,
+}
+
+#[derive(Template)]
+#[template(path = "console/health.html")]
+struct HealthPage {
+    frame: Frame,
+    checks: Vec<Check>,
+    facts: Vec<Fact>,
+    /// What is to be told of the master key.
+    master_key: Vec<Fact>,
+    attempts: Vec<Attempts>,
+}
+
+pub(crate) async fn home(State(console): State<Shared>) -> Response {
+    see(&console.base)
+}
+
+pub(crate) async fn overview(entered: Entered) -> Result<Response, Refused> {
+    let console = &entered.console;
+    // Where the database does not answer, the page still says so.
+    let counts = match console.app().console.counts(&entered.operator).await {
+        Ok(counts) => {
+            let shown = |label, number, path: &str| CountShown {
+                label,
+                number: show::count(number),
+                address: if path.is_empty() { String::new() } else { format!("{}{path}", console.base) },
+            };
+            vec![
+                shown("Workspaces", counts.workspaces, "/workspaces"),
+                shown("Organizations", counts.organizations, "/organizations"),
+                shown("Provider keys", counts.keys, ""),
+                shown("Tokens", counts.tokens, "/tokens"),
+                shown("Webhooks", counts.webhooks, ""),
+            ]
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "nothing could be counted");
+            Vec::new()
+        }
+    };
+    let checks = checks(console).await;
+    Ok(render(StatusCode::OK, &OverviewPage { frame: entered.frame(Place::Overview, "Overview"), counts, checks }))
+}
+
+pub(crate) async fn health(entered: Entered) -> Result<Response, Refused> {
+    let console = &entered.console;
+    let page = HealthPage {
+        frame: entered.frame(Place::Health, "Health"),
+        checks: checks(console).await,
+        facts: facts(console),
+        master_key: master_key(console),
+        attempts: attempts(console),
+    };
+    Ok(render(StatusCode::OK, &page))
+}
+
+async fn checks(console: &Console) -> Vec<Check> {
+    let (database, is_ready) = database(console).await;
+    let (class, state) = if is_ready { ("well", "Ready") } else { ("broken", "Not ready") };
+    let readiness = Check { label: "This node", class, state: state.to_owned(), detail: String::new() };
+    vec![readiness, database, feed(console), valkey(console), proof()]
+}
+
+async fn database(console: &Console) -> (Check, bool) {
+    let app = console.app();
+    let began = app.console.uptime();
+    let answered = app.ready().await;
+    let took = app.console.uptime().saturating_sub(began);
+    let label = "Database";
+    match answered {
+        Ok(()) => {
+            let state = format!("Answers, in {} ms", took.as_millis());
+            (Check { label, class: "well", state, detail: console.node.database.clone() }, true)
+        }
+        Err(error) => {
+            tracing::warn!(error = &error as &(dyn std::error::Error + 'static), "the database is not well");
+            (Check { label, class: "broken", state: error.to_string(), detail: console.node.database.clone() }, false)
+        }
+    }
+}
+
+fn feed(console: &Console) -> Check {
+    let keyring = &console.app().keyring;
+    let ago = keyring.heard_ago().map(|ago| text::span(ago.as_secs()));
+    let label = "Changes by other processes";
+    match (keyring.is_hearing(), ago) {
+        (true, Some(ago)) => {
+            Check { label, class: "well", state: "Heard of".to_owned(), detail: format!("Proven {ago} ago.") }
+        }
+        // A process that does not watch has nobody beside it.
+        (true, None) => Check { label, class: "off", state: "Not listened to".to_owned(), detail: String::new() },
+        (false, ago) => Check {
+            label,
+            class: "broken",
+            state: "Not heard of".to_owned(),
+            detail: format!(
+                "Every request asks the database. {}",
+                ago.map_or_else(String::new, |ago| format!("Heard of last {ago} ago."))
+            ),
+        },
+    }
+}
+
+fn valkey(console: &Console) -> Check {
+    let label = "Valkey";
+    match console.app().keyring.sharing() {
+        None => Check {
+            label,
+            class: "off",
+            state: "Not set up".to_owned(),
+            detail: "Each node rotates by itself.".to_owned(),
+        },
+        Some(counts) => {
+            let (class, state) = if counts.sharing { ("well", "Turns are shared") } else { ("broken", "Not reached") };
+            let [shared, missed, lost] = [counts.shared, counts.missed, counts.lost].map(grouped);
+            let detail = format!("Turns shared {shared}, missed {missed}; words on rests lost {lost}.");
+            Check { label, class, state: state.to_owned(), detail }
+        }
+    }
+}
+
+/// A node whose master key is not the database's does not start.
+fn proof() -> Check {
+    let detail = "By what it sealed in this database, when the node started.".to_owned();
+    Check { label: "Master key", class: "well", state: "Proven".to_owned(), detail }
+}
+
+/// All that is told of the master key: further facts go here.
+fn master_key(console: &Console) -> Vec<Fact> {
+    vec![
+        Fact { label: "Proven", value: "Yes, when this node started".to_owned() },
+        Fact { label: "Comes from", value: console.node.master_key.clone() },
+    ]
+}
+
+fn facts(console: &Console) -> Vec<Fact> {
+    let app = console.app();
+    let pools = u64::try_from(app.keyring.pools_in_memory()).unwrap_or(u64::MAX);
+    vec![
+        Fact { label: "Version", value: console.node.version.to_owned() },
+        Fact { label: "Running for", value: text::span(app.console.uptime().as_secs()) },
+        Fact { label: "Public address", value: app.portal.public_url().to_owned() },
+        Fact { label: "Database", value: console.node.database.clone() },
+        Fact { label: "Key pools in memory", value: grouped(pools) },
+        Fact {
+            label: "Memory of key pools, about",
+            value: format!("{} KiB", grouped(app.keyring.bytes_in_memory() / 1_024)),
+        },
+    ]
+}
+
+fn attempts(console: &Console) -> Vec<Attempts> {
+    let shown = console.app().keyring.counts().map(|(provider, counts)| {
+        let ends: Vec<_> = counts.by_class().filter(|(_, count)| *count > 0).collect();
+        let all = ends.iter().map(|(_, count)| count).sum();
+        let ends: Vec<_> = ends.iter().map(|(end, count)| format!("{} {end}", grouped(*count))).collect();
+        (all, Attempts { provider: provider.to_string(), all: grouped(all), ends: ends.join(", ") })
+    });
+    let mut shown: Vec<(u64, Attempts)> = shown.filter(|(all, _)| *all > 0).collect();
+    shown.sort_by(|(one, _), (other, _)| other.cmp(one));
+    shown.into_iter().map(|(_, shown)| shown).collect()
+}
