@@ -86,7 +86,7 @@ async fn what_is_asked_often_is_found_by_indexes() {
         .await,
         plan(&mut db, usage::FORGET, |query| query.bind(3_600_000_i64).bind(10_i64)).await,
         plan(&mut db, portal::FORGET, |query| query.bind(1_000_i64).bind(10_i64)).await,
-        plan(&mut db, workspace::PAGE_BY_ID, |query| query.bind("w15").bind("w1").bind("w1\u{7f}").bind(50_i64)).await,
+        plan(&mut db, workspace::PAGE_BY_ID, |query| query.bind("w15").bind("w1\u{7f}").bind("w15").bind(50_i64)).await,
         plan(&mut db, workspace::PAGE_BY_NAME, |query| {
             query.bind("name 15").bind("w15").bind("name 1\u{10ffff}").bind(50_i64)
         })

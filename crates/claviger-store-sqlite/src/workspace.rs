@@ -92,9 +92,10 @@ pub(crate) async fn page(db: impl SqliteExecutor<'_>, page: &Page<WorkspaceId>) 
     rows.into_iter().map(Workspace::try_from).collect()
 }
 
-/// The last bound is above every id that begins so: ids are ASCII's letters, digits and a few signs.
+/// One lower bound, because a database may seek by any of several: the prefix or the cursor, whichever is later. The upper
+/// one is above every id that begins so: ids are ASCII's letters, digits and a few signs.
 pub(crate) const PAGE_BY_ID: &str = "SELECT owner_id, name, organization_id, created_at FROM workspace
-     WHERE owner_kind = 'workspace' AND owner_id > ?1 AND owner_id >= ?2 AND owner_id < ?3
+     WHERE owner_kind = 'workspace' AND owner_id >= ?1 AND owner_id < ?2 AND owner_id <> ?3
      ORDER BY owner_id LIMIT ?4";
 
 pub(crate) async fn page_by_id(
@@ -102,10 +103,12 @@ pub(crate) async fn page_by_id(
     prefix: &str,
     page: &Page<WorkspaceId>,
 ) -> Result<Vec<Workspace>, StoreError> {
+    // No id is empty, so the empty one stands before the first.
+    let after = page.after.as_ref().map_or("", WorkspaceId::as_str);
     let rows: Vec<WorkspaceRow> = sqlx::query_as(PAGE_BY_ID)
-        .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
-        .bind(prefix)
+        .bind(after.max(prefix))
         .bind(format!("{prefix}\u{7f}"))
+        .bind(after)
         .bind(page.limit)
         .fetch_all(db)
         .await

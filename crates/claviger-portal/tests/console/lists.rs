@@ -1,0 +1,134 @@
+//! Lists, searches and what there is at a glance.
+
+use std::collections::BTreeSet;
+
+use claviger_app::access::{ManageWorkspaces, Principal};
+use claviger_app::workspaces::PutWorkspace;
+
+use crate::world::{Answer, Browser, World};
+
+async fn named(world: &World, id: &str, name: &str) {
+    let permit = Principal::operator().permit::<ManageWorkspaces>(None).unwrap();
+    let put = PutWorkspace { name: Some(Some(name.to_owned())), organization: None };
+    world.test.app.workspaces.put(&permit, id.parse().unwrap(), put).await.unwrap();
+}
+
+/// The ids of the workspaces on a page, in order.
+fn ids(page: &Answer) -> Vec<String> {
+    let rows = page.text.split("<th scope=\"row\"><a href=\"/console/workspaces/").skip(1);
+    rows.map(|row| row.split('"').next().unwrap().to_owned()).collect()
+}
+
+/// Follows “Next page” to the end.
+async fn all_pages(browser: &Browser<'_>, first: &str) -> Vec<Vec<String>> {
+    let (mut pages, mut path) = (Vec::new(), first.to_owned());
+    loop {
+        let page = browser.page(&path).await;
+        pages.push(ids(&page));
+        let Some((before, _)) = page.text.split_once("\">Next page") else { return pages };
+        path = before.rsplit("href=\"").next().unwrap().replace("&#38;", "&").replace("&amp;", "&");
+    }
+}
+
+#[tokio::test]
+async fn workspaces_come_in_pages_of_fifty() {
+    let world = World::new().await;
+    for number in 0..120 {
+        world.test.workspace(&format!("w{number:03}")).await;
+    }
+    let browser = world.operator().await;
+    let pages = all_pages(&browser, "/console/workspaces").await;
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50, 20]);
+    let all: BTreeSet<_> = pages.concat().into_iter().collect();
+    assert_eq!((all.len(), all.first().unwrap().as_str(), all.last().unwrap().as_str()), (120, "w000", "w119"));
+    browser.page("/console/workspaces?cursor=w050").await.assert_shows("First page");
+
+    let tens = all_pages(&browser, "/console/workspaces?search=w0").await;
+    assert_eq!(tens.iter().map(Vec::len).collect::<Vec<_>>(), [50, 50]);
+    assert_eq!(ids(&browser.page("/console/workspaces?search=w117").await), ["w117"]);
+}
+
+#[tokio::test]
+async fn a_search_is_for_ids_and_where_there_are_none_for_names() {
+    let world = World::new().await;
+    for number in 0..60 {
+        named(&world, &format!("w{number:02}"), if number % 2 == 0 { "Acme" } else { "acme & Söhne" }).await;
+    }
+    named(&world, "acme", "Zebra").await;
+    let browser = world.operator().await;
+
+    let by_id = browser.page("/console/workspaces?search=acme").await;
+    assert_eq!(ids(&by_id), ["acme"]);
+    by_id.assert_shows("Workspaces whose ids begin with “acme”");
+    by_id.assert_shows("Find by name");
+    let by_name = all_pages(&browser, "/console/workspaces?search=acme&by=name").await;
+    assert_eq!(by_name.iter().map(Vec::len).collect::<Vec<_>>(), [50, 10]);
+    assert_eq!(by_name.concat().into_iter().collect::<BTreeSet<_>>().len(), 60);
+
+    let by_itself = all_pages(&browser, "/console/workspaces?search=ACME+%26").await;
+    assert_eq!(by_itself.concat().len(), 30);
+    let nothing = browser.page("/console/workspaces?search=nobody").await;
+    nothing.assert_shows("There are none.");
+    nothing.assert_shows("value=\"nobody\"");
+    for odd in ["%25", "_", "%00", "w0%27%20OR%201", &"x".repeat(500)] {
+        assert!(ids(&browser.page(&format!("/console/workspaces?search={odd}x")).await).is_empty(), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_and_organizations_come_in_pages_too() {
+    let world = World::new().await;
+    let (acme, other) = (world.test.workspace("acme").await, world.test.workspace("other").await);
+    for number in 0..51 {
+        world.test.runtime_token(&acme).await;
+        world.test.organization(&format!("group{number}"), true).await;
+    }
+    world.test.runtime_token(&other).await;
+    let browser = world.operator().await;
+    for (path, rows) in [("/console/tokens", [50, 2]), ("/console/tokens?workspace=acme", [50, 1])] {
+        let first = browser.page(path).await;
+        assert_eq!(first.text.matches("/delete\">Delete").count(), rows[0], "{path}");
+        let (before, _) = first.text.split_once("\">Next page").expect("another page");
+        let next = before.rsplit("href=\"").next().unwrap().replace("&#38;", "&");
+        let second = browser.page(&next).await;
+        assert_eq!(second.text.matches("/delete\">Delete").count(), rows[1], "{next}");
+        second.assert_lacks("Next page");
+    }
+    let first = browser.page("/console/organizations").await;
+    assert_eq!(first.text.matches("<th scope=\"row\">").count(), 50);
+    let (before, _) = first.text.split_once("\">Next page").expect("another page");
+    let second = browser.page(before.rsplit("href=\"").next().unwrap()).await;
+    assert_eq!(second.text.matches("<th scope=\"row\">").count(), 1);
+}
+
+#[tokio::test]
+async fn the_overview_counts_and_tells_how_everything_is() {
+    let world = World::new().await;
+    let acme = world.test.workspace("acme").await;
+    world.test.organization("group", true).await;
+    world.test.key(&acme, "openai").await;
+    world.test.key(&acme, "openai").await;
+    let browser = world.operator().await;
+    let page = browser.page("/console").await;
+    for (label, number) in [("Workspaces</a>", "1"), ("Organizations</a>", "1"), ("Provider keys", "2")] {
+        let (_, rest) = page.text.split_once(&format!("{label}</dt>")).expect(label);
+        assert!(rest.trim_start().starts_with(&format!("<dd>{number}</dd>")), "{label}: {rest}");
+    }
+    for words in ["Ready", "Answers, in 0 ms", "SQLite, in a test", "Not set up", "Proven"] {
+        page.assert_shows(words);
+    }
+    let health = browser.page("/console/health").await;
+    for words in ["0.0.0-test", "https://keys.example.com", "the file master.key", "Running for", "None yet."] {
+        health.assert_shows(words);
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_no_secret() {
+    let world = World::new().await;
+    let browser = world.operator().await;
+    world.test.store.close().await;
+    let answer = browser.get("/console").await;
+    assert_eq!(answer.status, http::StatusCode::SERVICE_UNAVAILABLE);
+    answer.assert_shows("This does not work at the moment");
+}
