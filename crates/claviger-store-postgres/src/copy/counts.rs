@@ -35,13 +35,13 @@ pub(crate) async fn counts(db: &mut PgConnection) -> Result<Counts, StoreError> 
 
 pub(crate) async fn counts_up_to(db: &mut PgConnection, most: u32) -> Result<Counts, StoreError> {
     let row: CountsRow = sqlx::query_as(
-        "SELECT (SELECT count(*) FROM (SELECT 1 FROM organization LIMIT $1) AS some) AS organizations,
-                (SELECT count(*) FROM (SELECT 1 FROM workspace LIMIT $1) AS some) AS workspaces,
-                (SELECT count(*) FROM (SELECT 1 FROM data_key LIMIT $1) AS some) AS data_keys,
-                (SELECT count(*) FROM (SELECT 1 FROM pool LIMIT $1) AS some) AS pools,
-                (SELECT count(*) FROM (SELECT 1 FROM provider_key LIMIT $1) AS some) AS keys,
-                (SELECT count(*) FROM (SELECT 1 FROM token LIMIT $1) AS some) AS tokens,
-                (SELECT count(*) FROM (SELECT 1 FROM webhook LIMIT $1) AS some) AS webhooks",
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM organization LIMIT $1) AS counted) AS organizations,
+                (SELECT count(*) FROM (SELECT 1 FROM workspace LIMIT $1) AS counted) AS workspaces,
+                (SELECT count(*) FROM (SELECT 1 FROM data_key LIMIT $1) AS counted) AS data_keys,
+                (SELECT count(*) FROM (SELECT 1 FROM pool LIMIT $1) AS counted) AS pools,
+                (SELECT count(*) FROM (SELECT 1 FROM provider_key LIMIT $1) AS counted) AS keys,
+                (SELECT count(*) FROM (SELECT 1 FROM token LIMIT $1) AS counted) AS tokens,
+                (SELECT count(*) FROM (SELECT 1 FROM webhook LIMIT $1) AS counted) AS webhooks",
     )
     .bind(i64::from(most))
     .fetch_one(db)
