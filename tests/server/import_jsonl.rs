@@ -13,7 +13,7 @@ fn import(deployment: &Deployment, lines: &str, more: &[&str]) -> (Option<i32>, 
 }
 
 fn text(lines: &[Value]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn names(deployment: &Deployment, owner: &[&str]) -> Vec<(Value, Value)> {

@@ -1,6 +1,6 @@
 //! Keys that come from Sim.
 
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use claviger_testkit::{Deployment, Ran, Running, random_secret};
@@ -88,15 +88,15 @@ async fn a_table_with_one_key_a_provider_is_taken_in() {
 async fn several_keys_of_a_provider_keep_their_names_and_their_rotation() {
     let sim = SimDatabase::new(Shape::Several);
     let deployment = beside(&sim, deployment());
-    let named = |id, created, name, user| Row {
+    let row = |id, created, name, user| Row {
         name: Some(name),
         created_by: Some(user),
         ..Row::of_workspace(id, "acme", "openai", created)
     };
     // By creation, and then by id; not as they were inserted.
-    let third = sim.key(named("a", 9, "Third", "user_2"));
-    let second = sim.key(named("c", 5, " Second ", "user_1"));
-    let first = sim.key(named("b", 5, "First", "user_1"));
+    let third = sim.key(row("a", 9, "Third", "user_2"));
+    let second = sim.key(row("c", 5, " Second ", "user_1"));
+    let first = sim.key(row("b", 5, "First", "user_1"));
     let other = sim.key(Row::of_workspace("d", "acme", "anthropic", 1));
     sim.execute("INSERT INTO workspace VALUES ('acme', 'Acme Ltd', NULL)");
 
@@ -124,6 +124,7 @@ async fn organizations_lend_their_keys_to_the_workspaces_that_they_have_in_sim()
     let lent = [sim.key(lent("a", 1)), sim.key(lent("b", 2))];
     let own = sim.key(Row::of_workspace("c", "own", "openai", 1));
     sim.key(Row::of_workspace("d", "clubs", "openai", 1));
+    sim.key(Row::of_workspace("e", "moved", "openai", 1));
     // Two are there before: one of them in another organization.
     done(&deployment, &["organization", "create", "elsewhere"]);
     done(&deployment, &["workspace", "create", "moved", "--organization", "elsewhere"]);
@@ -133,7 +134,7 @@ async fn organizations_lend_their_keys_to_the_workspaces_that_they_have_in_sim()
     let imported = report(&deployment, &[]);
     let made = json!({"workspaces": 3, "organizations": 2, "joined": 1, "elsewhere": 1});
     assert_eq!((&imported["made"], &dry["made"]), (&made, &made));
-    assert_eq!(counts(&imported), [4, 0, 0, 0, 0, 0]);
+    assert_eq!(counts(&imported), [5, 0, 0, 0, 0, 0]);
     let workspace = |id: &str| shown(&deployment, &["workspace", "show", id])["workspace"].clone();
     for (id, name, organization) in [
         ("own", "Own", "holding"),
@@ -155,6 +156,27 @@ async fn organizations_lend_their_keys_to_the_workspaces_that_they_have_in_sim()
     let server = deployment.serve();
     assert_eq!(resolved(&server, "bare", "openai", 2).await, of("organization", &[&lent[0], &lent[1]]));
     assert_eq!(resolved(&server, "own", "openai", 1).await, of("workspace", &[&own]));
+}
+
+#[tokio::test]
+async fn tables_that_lack_what_sim_has_now_or_have_more_are_read_all_the_same() {
+    let sim = SimDatabase::empty();
+    let deployment = beside(&sim, deployment());
+    let secrets = [(); 3].map(|()| random_secret());
+    let [last, first, middle] = secrets.each_ref().map(|secret| sim.seal(secret));
+    sim.execute(&format!(
+        "CREATE TABLE workspace_byok_keys (id uuid, workspace_id uuid, provider_id varchar(255), encrypted_api_key text,
+             colour jsonb, created_at timestamptz);
+         INSERT INTO workspace_byok_keys VALUES
+             ('00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-000000000001', 'exa', '{last}', '{{}}', NULL),
+             ('00000000-0000-0000-0000-00000000000b', '00000000-0000-0000-0000-000000000001', 'exa', '{first}', NULL,
+              '2026-01-01 10:00+02'),
+             ('00000000-0000-0000-0000-00000000000c', '00000000-0000-0000-0000-000000000001', 'exa', '{middle}', NULL,
+              '2026-01-01 09:00+00');"
+    ));
+    assert_eq!(counts(&report(&deployment, &[])), [3, 0, 0, 0, 0, 0]);
+    let turns = resolved(&deployment.serve(), "00000000-0000-0000-0000-000000000001", "exa", 3).await;
+    assert_eq!(turns, of("workspace", &[&secrets[1], &secrets[2], &secrets[0]]));
 }
 
 /// Keys of every fate: two of them are taken, and one is there already.
@@ -386,7 +408,7 @@ fn what_cannot_be_imported_is_refused_before_anything_is_made() {
     std::fs::write(deployment.folder().join("short.key"), "abcdef").unwrap();
     let key = ["--encryption-key-file", "sim.key"];
     let from = |name: &'static str| [&["--from-env", name], &key[..]].concat();
-    let rows: [(Vec<&str>, i32, &str); 11] = [
+    let rows: [(Vec<&str>, i32, &str); 12] = [
         (vec![], 2, "--encryption-key-file"),
         (key.to_vec(), 2, "--from"),
         (vec!["--from-env", "SIM_URL"], 2, "--encryption-key-file"),
@@ -398,6 +420,7 @@ fn what_cannot_be_imported_is_refused_before_anything_is_made() {
         (from("OTHER"), 1, "must begin with postgres://"),
         (vec!["--from-env", "SIM_URL", "--encryption-key-file", "short.key"], 1, "64 hexadecimal digits"),
         ([&from("SIM_URL")[..], &["--provider", "you"]].concat(), 1, "THEIRS=OURS"),
+        ([&from("SIM_URL")[..], &["--provider", "you=nobody"]].concat(), 1, "no provider nobody"),
     ];
     for (arguments, code, part) in rows {
         let ran = deployment.run(&[&["import", "sim"], &arguments[..]].concat());
@@ -432,4 +455,52 @@ async fn keys_that_come_in_beside_a_running_server_serve_soon_after() {
     sim.key(Row::of_workspace("a", "acme", "openai", 1));
     assert_eq!(counts(&report(&deployment, &[])), [1, 0, 0, 0, 0, 0]);
     soon("an imported key serving", async || (relayed().await == 200).then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_import_that_is_told_to_stop_says_that_it_can_go_on() {
+    let sim = SimDatabase::new(Shape::Several);
+    let deployment = beside(&sim, deployment());
+    let server = deployment.serve();
+    let names: Vec<_> = (0..600).map(|number| (format!("row-{number:03}"), format!("workspace-{number:03}"))).collect();
+    let rows = names.iter().map(|(id, workspace)| Row::of_workspace(id, workspace, "openai", 1));
+    sim.keys(&rows.collect::<Vec<_>>());
+    let child = deployment.command(&IMPORT).spawn().unwrap();
+    soon("the first workspace", async || {
+        let listed = server.root.send(Method::GET, "/api/workspaces?limit=1", &Value::Null).await;
+        (!listed.json["workspaces"].as_array().unwrap().is_empty()).then_some(())
+    })
+    .await;
+    let killed = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
+    for part in ["told to stop", "What was taken stays", "already there"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    let [taken, before, ..] = counts(&report(&deployment, &[]));
+    assert_eq!(taken + before, 600);
+    assert!(before > 0, "the first one took some");
+}
+
+#[test]
+fn a_deployment_on_postgresql_takes_keys_in_as_one_on_a_file_does() {
+    let (sim, target) = (SimDatabase::new(Shape::Several), SimDatabase::empty());
+    // 43 letters and "=" are base64 of 32 bytes, where the last letter ends in two zeros.
+    let master_key = format!("{}A=", &random_secret()[..42]);
+    let deployment = beside(&sim, Deployment::new())
+        .with("CLAVIGER_DATABASE__URL", &target.url())
+        .with("CLAVIGER_VAULT__MASTER_KEY", &master_key);
+    let names: Vec<_> =
+        (0..30).map(|number| (format!("row-{number:02}"), format!("workspace-{}", number % 3))).collect();
+    let rows = names.iter().map(|(id, workspace)| Row::of_workspace(id, workspace, "openai", 1));
+    sim.keys(&rows.collect::<Vec<_>>());
+    let empty = target.everything();
+    assert_eq!(counts(&report(&deployment, &["--dry-run"])), [30, 0, 0, 0, 0, 0]);
+    assert_eq!(target.everything(), empty);
+    assert_eq!(counts(&report(&deployment, &[])), [30, 0, 0, 0, 0, 0]);
+    let full = target.everything();
+    assert_eq!(counts(&report(&deployment, &["--dry-run"])), [0, 30, 0, 0, 0, 0]);
+    assert_eq!(target.everything(), full);
+    assert_eq!(counts(&report(&deployment, &[])), [0, 30, 0, 0, 0, 0]);
 }

@@ -18,7 +18,7 @@ use crate::rehearsal::Rehearsal;
 use crate::workspaces::{PutWorkspace, WorkspaceError};
 
 /// How many characters the name of an acting user may have.
-const MAX_ACTOR_LENGTH: usize = 256;
+pub const MAX_ACTOR_LENGTH: usize = 256;
 
 /// An import cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +110,8 @@ pub struct Importer<'a> {
     rehearsal: Option<Rehearsal>,
     /// Owners that a rehearsal has no need to make a second time.
     imagined: HashSet<Owner>,
+    /// Workspaces that are in another organization here.
+    elsewhere: HashSet<WorkspaceId>,
     /// The owner that is known to be there.
     at: Option<Owner>,
     made: Made,
@@ -125,6 +127,7 @@ impl<'a> Importer<'a> {
             principal,
             rehearsal: rehearse.then(Rehearsal::default),
             imagined: HashSet::new(),
+            elsewhere: HashSet::new(),
             at: None,
             made: Made::default(),
         })
@@ -211,8 +214,9 @@ impl<'a> Importer<'a> {
                 PutWorkspace { name: Some(name), organization: Some(wanted) }
             }
             Some(Some(current)) => {
-                let elsewhere = wanted.is_some_and(|wanted| wanted != current);
-                self.made.elsewhere += u64::from(elsewhere);
+                if wanted.is_some_and(|wanted| wanted != current) && self.elsewhere.insert(id.clone()) {
+                    self.made.elsewhere += 1;
+                }
                 return Ok(());
             }
             Some(None) if wanted.is_none() => return Ok(()),

@@ -122,7 +122,7 @@ mod tests {
         fn counting<const N: usize>(from: u8) -> [u8; N] {
             std::array::from_fn(|at| from + u8::try_from(at).unwrap())
         }
-        let nonce: [u8; NONCE_LENGTH] = counting(100);
+        let nonce = counting::<NONCE_LENGTH>(100);
         let sealed = format!("{}:{}", HEXLOWER.encode(&nonce), OPENSSL);
         let opened = key(&counting(0)).open(&sealed).unwrap();
         assert_eq!(opened.expose_to_provider(), b"forty-two-and-a-half-characters-of-plain-text");

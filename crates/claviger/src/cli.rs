@@ -352,15 +352,14 @@ pub(crate) struct AuditOwnerFlags {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ImportCommand {
-    /// Take in the keys of Sim: workspace_byok_keys, with one key a provider or several, and organization_byok_keys
+    /// Take in the keys of Sim, whether its workspaces have one key a provider or several, and its organizations'
     ///
     /// Sim's database is only read. Workspaces and organizations that are not there are made. Exits with 1 where any key
     /// was left behind; the report says which, and why.
     Sim {
         #[command(flatten)]
         from: SimFlags,
-        /// Sim's ENCRYPTION_KEY, 64 hexadecimal digits, in FILE
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", help = "Sim's ENCRYPTION_KEY, 64 hexadecimal digits, is in FILE")]
         encryption_key_file: PathBuf,
         /// Take keys of Sim's provider THEIRS for the catalogue's OURS; may be given several times
         #[arg(long = "provider", value_name = "THEIRS=OURS")]
@@ -368,7 +367,9 @@ pub(crate) enum ImportCommand {
         #[command(flatten)]
         dry: DryRunFlags,
     },
-    /// Take in keys from environment variables: OPENAI_API_KEY, OPENAI_API_KEY_1, … for each provider of the catalogue
+    #[command(
+        about = "Take in keys of environment variables such as OPENAI_API_KEY, OPENAI_API_KEY_1, OPENAI_API_KEY_2"
+    )]
     Env {
         #[command(flatten)]
         owner: OwnerFlags,
@@ -402,8 +403,11 @@ pub(crate) struct DryRunFlags {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct SimFlags {
-    /// Sim's database: postgres://USER@HOST/DATABASE, the password by PGPASSWORD or a passfile (~/.pgpass)
-    #[arg(long, value_name = "URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help = "Sim's database: postgres://USER@HOST/DATABASE, its password by PGPASSWORD or a passfile (~/.pgpass)"
+    )]
     pub(crate) from: Option<String>,
     /// Its URL, with the password, is in the environment variable NAME
     #[arg(long, value_name = "NAME")]

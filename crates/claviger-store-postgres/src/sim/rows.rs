@@ -5,14 +5,18 @@ use sqlx::PgConnection;
 
 use super::{SimKeyRow, SimOwner};
 
-/// Begins a transaction that sees one state and cannot write. It may stand idle while what was read is stored, and where
-/// rows were hidden from this user by a policy, reading them fails.
+/// Begins a transaction that sees one state and cannot write. It may stand idle while what was read is stored; it does not
+/// wait for long while Sim's tables are being changed; and where rows were hidden from this user by a policy, reading them
+/// fails.
 pub(super) async fn begin(db: &mut PgConnection) -> Result<(), sqlx::Error> {
     for statement in [
         "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
         "SET LOCAL statement_timeout = 0",
+        "SET LOCAL lock_timeout = '10s'",
         "SET LOCAL idle_in_transaction_session_timeout = 0",
         "SET LOCAL row_security = off",
+        // Times without a zone are ordered as they are, where no hour of them is skipped.
+        "SET LOCAL timezone = 'UTC'",
     ] {
         sqlx::query(statement).execute(&mut *db).await?;
     }

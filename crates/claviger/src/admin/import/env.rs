@@ -21,7 +21,7 @@ pub(super) struct Variables(Vec<Variable>);
 
 struct Variable {
     /// The provider, which of its names it is, and its number. By these it is ordered.
-    place: (ProviderId, usize, Option<u32>),
+    place: (ProviderId, usize, u64),
     name: String,
     value: Zeroizing<String>,
 }
@@ -97,7 +97,7 @@ impl Names {
     }
 
     /// Where a variable has its place, if it is a provider's name alone or with a number.
-    fn place(&self, variable: &str) -> Option<(ProviderId, usize, Option<u32>)> {
+    fn place(&self, variable: &str) -> Option<(ProviderId, usize, u64)> {
         self.0.iter().find_map(|(name, provider, index)| {
             let number = number(variable.strip_prefix(name.as_str())?)?;
             Some((provider.clone(), *index, number))
@@ -105,14 +105,14 @@ impl Names {
     }
 }
 
-/// What follows a name: nothing, or `_` and a number.
-fn number(rest: &str) -> Option<Option<u32>> {
+/// What follows a name, as a place: nothing comes first, and then `_` and a number.
+fn number(rest: &str) -> Option<u64> {
     if rest.is_empty() {
-        return Some(None);
+        return Some(0);
     }
     let digits = rest.strip_prefix('_')?;
-    let are_digits = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|_| are_digits).map(Some)
+    let are_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+    digits.parse::<u32>().ok().filter(|_| are_digits).map(|number| u64::from(number) + 1)
 }
 
 fn seems_a_key(name: &str) -> bool {
@@ -156,7 +156,7 @@ fn unquoted(value: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn place(variable: &str) -> Option<(String, usize, Option<u32>)> {
+    fn place(variable: &str) -> Option<(String, usize, u64)> {
         let names = Names::of(&Catalogue::builtin().unwrap());
         names.place(variable).map(|(provider, index, number)| (provider.to_string(), index, number))
     }
@@ -164,11 +164,11 @@ mod tests {
     #[test]
     fn a_variable_is_a_providers_by_its_name_with_a_number_or_without() {
         let openai = |number| Some(("openai".to_owned(), 0, number));
-        assert_eq!(place("OPENAI_API_KEY"), openai(None));
-        assert_eq!(place("OPENAI_API_KEY_1"), openai(Some(1)));
-        assert_eq!(place("OPENAI_API_KEY_10"), openai(Some(10)));
-        assert_eq!(place("GEMINI_API_KEY_2"), Some(("google".to_owned(), 1, Some(2))));
-        assert_eq!(place("OLLAMA_CLOUD_API_KEY"), Some(("ollama-cloud".to_owned(), 0, None)));
+        assert_eq!(place("OPENAI_API_KEY"), openai(0));
+        assert_eq!(place("OPENAI_API_KEY_1"), openai(2));
+        assert_eq!(place("OPENAI_API_KEY_10"), openai(11));
+        assert_eq!(place("GEMINI_API_KEY_2"), Some(("google".to_owned(), 1, 3)));
+        assert_eq!(place("OLLAMA_CLOUD_API_KEY"), Some(("ollama-cloud".to_owned(), 0, 0)));
         for other in
             ["OPENAI_API_KEY_", "OPENAI_API_KEY_COUNT", "OPENAI_API_KEY_+1", "MY_OPENAI_API_KEY", "openai_api_key"]
         {

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Context;
-use claviger_app::import::{Arrival, Fate, Home, Importer, Secret};
+use claviger_app::import::{Arrival, Fate, Home, Importer, MAX_ACTOR_LENGTH, Secret};
 use claviger_core::{KeyName, KeySecret, Owner};
 use serde::Deserialize;
 use serde_json::error::Category;
@@ -154,8 +154,13 @@ impl Key {
         let secret = KeySecret::parse(&api_key).map_err(|error| format!("apiKey {error}"))?;
         let name = KeyName::parse(name.as_deref().unwrap_or_default()).map_err(|error| format!("name {error}"))?;
         let created_by = created_by.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-        if created_by.as_ref().is_some_and(|text| text.chars().count() > 256 || text.chars().any(char::is_control)) {
-            return Err("createdBy must have at most 256 characters, without control characters".to_owned());
+        if created_by
+            .as_ref()
+            .is_some_and(|text| text.chars().count() > MAX_ACTOR_LENGTH || text.chars().any(char::is_control))
+        {
+            return Err(format!(
+                "createdBy must have at most {MAX_ACTOR_LENGTH} characters, none of them a control character"
+            ));
         }
         Ok(Self { owner, provider: provider_id, secret, name, created_by })
     }
@@ -245,7 +250,7 @@ mod tests {
         for (line, expected) in [
             (r#"["hush"]"#, "not a JSON object"),
             (r#"{"apiKey":"hush""#, "column"),
-            (r#"{"apiKey":"hush"} hush"#, "column"),
+            (r#"{"apiKey":"hush","providerId":"exa"} hush"#, "column"),
             (r#"{"hush":1}"#, "a field other than"),
             (r#"{"apiKey":"hush","workspaceId":"a"}"#, "providerId is missing"),
             (r#"{"apiKey":"hush","apiKey":"hush"}"#, "apiKey is there twice"),

@@ -26,7 +26,8 @@ pub(crate) async fn run(flags: &SettingsFlags, json: bool, command: ImportComman
     match command {
         ImportCommand::Sim { from, encryption_key_file, providers, dry } => {
             // Before the target is opened, which may make it: whether there is something to import.
-            let source = sim::Source::open(&from, &encryption_key_file, &providers).await?;
+            let providers = (&providers[..], &settings.catalogue()?);
+            let source = sim::Source::open(&from, &encryption_key_file, providers).await?;
             with_app(&settings, (json, dry.dry_run), async |importer, report| source.import(importer, report).await)
                 .await
         }

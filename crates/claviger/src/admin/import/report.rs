@@ -99,7 +99,9 @@ impl Report {
     /// The table for people on stderr, and the result on stdout. The result is there only for an import that came to its
     /// end.
     pub(super) fn show(&self, json: bool, made: Made, whole: bool) -> anyhow::Result<()> {
-        print::problem(self.table(made).trim_end());
+        if whole || self.seen() > 0 {
+            print::problem(self.table(made).trim_end());
+        }
         if !whole {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use claviger_app::import::{Arrival, Fate, Home, Importer, Secret, fitted_actor, fitted_name};
-use claviger_core::{Owner, OwnerKind};
+use claviger_core::{Catalogue, Owner, OwnerKind};
 use claviger_seal::SimKey;
 use claviger_store_postgres::{SimKeyRow, SimKeys, SimOwner, SimSource};
 use zeroize::Zeroizing;
@@ -29,8 +29,12 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) async fn open(from: &SimFlags, key_file: &Path, providers: &[String]) -> anyhow::Result<Self> {
-        let providers = providers.iter().map(|pair| renamed(pair)).collect::<anyhow::Result<_>>()?;
+    pub(super) async fn open(
+        from: &SimFlags,
+        key_file: &Path,
+        (providers, catalogue): (&[String], &Catalogue),
+    ) -> anyhow::Result<Self> {
+        let providers = providers.iter().map(|pair| renamed(pair, catalogue)).collect::<anyhow::Result<_>>()?;
         let url = url(from)?;
         let key = SimKey::parse(&secret::read_file("--encryption-key-file", key_file)?)
             .with_context(|| format!("--encryption-key-file {}", key_file.display()))?;
@@ -157,11 +161,14 @@ fn owner(kind: OwnerKind, id: &str) -> Result<Owner, String> {
     }
 }
 
-fn renamed(pair: &str) -> anyhow::Result<(String, String)> {
-    match pair.split_once('=') {
-        Some((theirs, ours)) if !theirs.is_empty() && !ours.is_empty() => Ok((theirs.to_owned(), ours.to_owned())),
-        _ => bail!("--provider {pair}: must be THEIRS=OURS, Sim's id and the catalogue's"),
+fn renamed(pair: &str, catalogue: &Catalogue) -> anyhow::Result<(String, String)> {
+    let (theirs, ours) = pair
+        .split_once('=')
+        .with_context(|| format!("--provider {pair}: must be THEIRS=OURS, Sim's id and the catalogue's"))?;
+    if catalogue.get(ours).is_none() {
+        bail!("--provider {pair}: there is no provider {ours} in the catalogue");
     }
+    Ok((theirs.to_owned(), ours.to_owned()))
 }
 
 /// The URL of Sim's database. One with a password is taken from where other users cannot see it only.
