@@ -40,6 +40,7 @@ fn what_contradicts_itself_is_refused_with_its_field() {
         ("name = \"A\"", "name = \" \"", "name", Problem::Empty),
         ("\"Does something\"", "\"\"", "description", Problem::Empty),
         ("\"Enter a key\"", "\"\"", "placeholder", Problem::Empty),
+        ("\"Enter a key\"", "\"Enter a key\"\nenv = [\"a_key\"]", "env", Problem::EnvName(text("a_key"))),
         ("https://a.example.com/docs", "see mail", "docs", Problem::Link(text("see mail"))),
         ("alias = \"eu\"", "alias = \"\"", "origins[1].alias", Problem::Alias(text(""))),
         ("alias = \"eu\"", "alias = \"E/U\"", "origins[1].alias", Problem::Alias(text("E/U"))),
