@@ -115,8 +115,17 @@ impl Report {
         format!("{taken} {keys} keys; {already_there} are there already, {} left behind", self.left_behind())
     }
 
+    /// The counts come last, where a long list has not pushed them out of sight.
     fn table(&self, made: Made) -> String {
         let mut text = String::new();
+        for Left { at, owner, provider, why, reason } in &self.left {
+            let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let _ = writeln!(text, "left behind: {at}\t{owner}\t{provider}\t{}{reason}", why.replace('_', " "));
+        }
+        let untold = self.left_behind() - self.left.len() as u64;
+        if untold > 0 {
+            let _ = writeln!(text, "and {untold} more left behind");
+        }
         let mut row = |what: &str, count: u64, more: &str| {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{}", format!("{what:<28}{count:>8}  {more}").trim_end());
@@ -136,14 +145,6 @@ impl Report {
         }
         if made.elsewhere > 0 {
             row("in another organization", made.elsewhere, "workspaces that stay where they are");
-        }
-        for Left { at, owner, provider, why, reason } in &self.left {
-            let reason = reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            let _ = writeln!(text, "left behind: {at}\t{owner}\t{provider}\t{}{reason}", why.replace('_', " "));
-        }
-        let untold = self.left_behind() - self.left.len() as u64;
-        if untold > 0 {
-            let _ = writeln!(text, "and {untold} more");
         }
         text
     }
@@ -201,7 +202,7 @@ mod tests {
         assert_eq!((report.left.len(), report.unknown.len()), (TOLD, TOLD));
         assert_eq!(report.left_behind(), 1_005);
         let table = report.table(Made::default());
-        assert!(table.ends_with("and 5 more\n"), "{table}");
+        assert!(table.contains("\nand 5 more left behind\ntaken "), "{table}");
         assert!(!table.contains('\u{1b}'));
         assert_eq!(report.json(Made::default())["leftBehindUntold"], 5);
     }

@@ -176,8 +176,8 @@ fn url(from: &SimFlags) -> anyhow::Result<Zeroizing<String>> {
     if let Some(url) = &from.from {
         if holds_password(url) {
             bail!(
-                "--from: other users of this machine can see the password in the argument; leave it out, and give it by \
-                 PGPASSWORD in the environment or a passfile (~/.pgpass), or give the whole URL by --from-env or --from-file"
+                "--from: other users of this machine can see the password in the argument; give it by PGPASSWORD in the \
+                 environment or a passfile (~/.pgpass), or the whole URL by --from-env or --from-file"
             );
         }
         return Ok(Zeroizing::new(url.clone()));
