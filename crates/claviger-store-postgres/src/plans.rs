@@ -4,7 +4,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
-use crate::{PostgresStore, copy, delivery, health, key_use, pool, portal, token, usage, workspace};
+use crate::{PostgresStore, copy, delivery, health, key_use, pool, portal, reseal, token, usage, workspace};
 
 #[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../tests/postgres/server.rs"]
@@ -18,7 +18,7 @@ const FILL: &str = "
     INSERT INTO workspace SELECT 'workspace', 'w' || n, 'Name ' || n, 1, NULL FROM generate_series(1, 2000) n;
     INSERT INTO owner SELECT 'organization', 'o' || n FROM generate_series(1, 2000) n;
     INSERT INTO organization SELECT 'organization', 'o' || n, NULL, true, 1 FROM generate_series(1, 2000) n;
-    INSERT INTO data_key SELECT 'workspace', 'w' || n, '\\x00', 1 FROM generate_series(1, 2000) n;
+    INSERT INTO data_key SELECT 'workspace', 'w' || n, '\\x' || repeat(lpad(to_hex(n % 3), 2, '0'), 60), 1 FROM generate_series(1, 2000) n;
     INSERT INTO pool SELECT 'workspace', 'w' || n, 'openai', 3, 4 FROM generate_series(1, 2000) n;
     INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, masked, sealed, fingerprint,
                               enabled, unreadable, created_at, updated_at)
@@ -94,6 +94,10 @@ async fn what_is_asked_often_is_found_by_indexes() {
         plan(&mut db, health::CLAIM_PROBES, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
         plan(&mut db, delivery::CLAIM, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
     ];
+    plans.push(plan(&mut db, reseal::MASTER_KEYS, |query| query).await);
+    plans.push(
+        plan(&mut db, reseal::UNDER, |query| query.bind(vec![7_u8; 8]).bind("workspace").bind("w7").bind(9_i64)).await,
+    );
     for text in [copy::POOLS, copy::KEYS, copy::TOKENS, copy::WEBHOOKS] {
         plans.push(plan(&mut db, text, |query| query.bind(vec!["workspace"; 2]).bind(vec!["w1", "w2"])).await);
     }

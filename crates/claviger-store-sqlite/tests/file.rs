@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::owner::PoolId;
-use claviger_core::{KeyId, OrganizationId, Owner, Timestamp};
+use claviger_core::{KeyId, OrganizationId, Owner, Timestamp, WorkspaceId};
 use claviger_store::contract::somebody;
 use claviger_store::{
-    Change, ChangeSink, DataKeyUse, NewKey, OpenStoreError, OrganizationChange, Page, Store, StoreError,
+    Change, ChangeSink, DataKeyUse, NewKey, OpenStoreError, OrganizationChange, Page, Rekey, RekeyedKey, Resealing,
+    Store, StoreError, WorkspaceChange,
 };
 use claviger_store_sqlite::SqliteStore;
 use futures_util::future::{Either, join_all, select};
@@ -68,14 +69,14 @@ async fn what_was_stored_is_there_after_closing_and_opening() {
     let folder = folder();
     let file = folder.path().join("claviger.db");
     let store = SqliteStore::open(&file).await.unwrap();
-    store.put_canary_if_absent(b"canary").await.unwrap();
+    store.put_canary_if_absent(&[2]).await.unwrap();
     let added = store.add_key(&platform(), &new_key(0), &somebody()).await.unwrap();
     store.close().await;
     assert!(matches!(store.ping().await, Err(StoreError::Unavailable(_))));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "the log was moved into the file");
 
     let store = SqliteStore::open(&file).await.unwrap();
-    assert_eq!(store.canary().await.unwrap().unwrap(), b"canary");
+    assert_eq!(store.canary().await.unwrap().unwrap(), [2]);
     assert_eq!(store.keys(&Owner::Platform).await.unwrap(), [added]);
 }
 
@@ -219,6 +220,52 @@ async fn what_an_owner_had_is_in_none_of_the_files_once_it_goes_or_is_replaced()
     store.close().await;
     let bytes = fs::read(&file).unwrap();
     assert!(!bytes.windows(64).any(|window| window == [0xa7; 64]));
+}
+
+#[tokio::test]
+async fn a_data_key_is_in_none_of_the_files_once_its_workspace_goes_or_it_is_sealed_anew() {
+    let folder = folder();
+    let file = folder.path().join("claviger.db");
+    let store = SqliteStore::open(&file).await.unwrap();
+    let log = || fs::metadata(folder.path().join("claviger.db-wal")).unwrap().len();
+    let id: WorkspaceId = "acme".parse().unwrap();
+    let made = WorkspaceChange { id: id.clone(), name: None, organization: None, at: Timestamp::from_millis(1) };
+    store.put_workspace(&made, &somebody()).await.unwrap();
+    let of_workspace = PoolId { owner: Owner::Workspace(id.clone()), provider: "openai".parse().unwrap() };
+    let sealed_under = |sealed: &[u8], number: u8| {
+        let data_key = DataKeyUse::New(sealed.to_vec());
+        NewKey { data_key, ..new_key(number) }
+    };
+    store.add_key(&of_workspace, &sealed_under(&[0xa7; 60], 1), &somebody()).await.unwrap();
+    store.add_key(&platform(), &sealed_under(&[0xb8; 60], 1), &somebody()).await.unwrap();
+    let all = || [fs::read(&file).unwrap(), fs::read(folder.path().join("claviger.db-wal")).unwrap()].concat();
+    let has = |bytes: &[u8], byte: u8| bytes.windows(60).any(|window| window == [byte; 60]);
+    assert!(has(&all(), 0xa7) && has(&all(), 0xb8));
+
+    assert!(store.delete_workspace(&id, &somebody()).await.unwrap());
+    assert_eq!(log(), 0);
+    assert!(!has(&all(), 0xa7) && has(&all(), 0xb8));
+    assert!(store.reseal_data_key(&Owner::Platform, &[0xb8; 60], &[0xc9; 60]).await.unwrap());
+    store.forget_replaced().await;
+    assert!(!has(&all(), 0xb8) && has(&all(), 0xc9));
+    let key = new_key(1);
+    let anew = RekeyedKey {
+        provider: platform().provider,
+        id: key.id,
+        was: key.sealed,
+        sealed: vec![2; 60],
+        fingerprint: [2; 32],
+    };
+    let rekey = Rekey {
+        was: vec![0xc9; 60],
+        data_key: vec![0xda; 60],
+        keys: vec![anew],
+        webhooks: Vec::new(),
+        at: Timestamp::from_millis(1),
+    };
+    assert!(store.rekey(&Owner::Platform, &rekey).await.unwrap());
+    assert!(!has(&all(), 0xc9) && has(&all(), 0xda));
+    store.close().await;
 }
 
 #[tokio::test]

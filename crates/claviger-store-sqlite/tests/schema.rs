@@ -291,6 +291,17 @@ async fn what_is_due_is_found_by_indexes() {
         ),
         ("SELECT event_id FROM webhook_delivery WHERE next_at <= 5 ORDER BY next_at", "webhook_delivery_next_at"),
         ("SELECT key_id FROM key_usage WHERE hour < 5 ORDER BY hour", "key_usage_hour"),
+        ("SELECT count(*) FROM data_key WHERE substr(sealed, 3, 8) = x'00'", "data_key_master_key"),
+        (
+            "SELECT sealed FROM data_key WHERE substr(sealed, 3, 8) = x'00' AND (owner_kind, owner_id) > ('a', 'b')
+             ORDER BY owner_kind, owner_id LIMIT 9",
+            "data_key_master_key",
+        ),
+        (
+            "SELECT substr(sealed, 3, 8) FROM data_key WHERE substr(sealed, 3, 8) > x'00'
+             ORDER BY substr(sealed, 3, 8) LIMIT 1",
+            "data_key_master_key",
+        ),
     ] {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut db).await.unwrap();

@@ -16,7 +16,7 @@ use claviger_core::access::TokenRole;
 use claviger_core::health::{Class, Verdict};
 use claviger_core::net::Reach;
 use claviger_core::{Catalogue, KeySecret, OrganizationId, Owner, WorkspaceId};
-use claviger_seal::{MasterKey, TokenHash};
+use claviger_seal::{MasterKey, MasterKeys, TokenHash};
 use claviger_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
@@ -84,14 +84,15 @@ impl TestApp {
     pub async fn with(settings: TestSettings) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
         let master = Arc::new(MasterKey::generate().expect("randomness"));
-        Self::open(folder, master, settings).await.expect("a new app starts")
+        let keys = MasterKey::parse(&master).expect("a master key").into();
+        Self::open((folder, master), keys, settings).await.expect("a new app starts")
     }
 
     /// Another app on the same database, as another process has it.
     pub async fn beside(&self) -> Self {
         let settings = TestSettings { catalogue: self.app.catalogue.clone(), ..TestSettings::default() };
-        let opened = Self::open(Arc::clone(&self.folder), Arc::clone(&self.master), settings).await;
-        opened.expect("an app starts beside another")
+        let place = (Arc::clone(&self.folder), Arc::clone(&self.master));
+        Self::open(place, self.master_key().into(), settings).await.expect("an app starts beside another")
     }
 
     /// Another database in the same folder, with nothing in it.
@@ -102,13 +103,25 @@ impl TestApp {
 
     /// Tries to start on the same database with another master key.
     pub async fn beside_with_other_master_key(&self) -> Result<Self, StartError> {
-        let master = Arc::new(MasterKey::generate().expect("randomness"));
-        Self::open(Arc::clone(&self.folder), master, TestSettings::default()).await
+        let other = MasterKey::parse(&MasterKey::generate().expect("randomness")).expect("a master key");
+        self.beside_with_master_keys(other.into()).await
+    }
+
+    /// Tries to start on the same database with these master keys.
+    pub async fn beside_with_master_keys(&self, keys: MasterKeys) -> Result<Self, StartError> {
+        let settings = TestSettings { catalogue: self.app.catalogue.clone(), ..TestSettings::default() };
+        Self::open((Arc::clone(&self.folder), Arc::clone(&self.master)), keys, settings).await
+    }
+
+    /// The master key that it was made with.
+    #[must_use]
+    pub fn master_key(&self) -> MasterKey {
+        MasterKey::parse(&self.master).expect("a master key")
     }
 
     async fn open(
-        folder: Arc<TempDir>,
-        master: Arc<Zeroizing<String>>,
+        (folder, master): (Arc<TempDir>, Arc<Zeroizing<String>>),
+        master_keys: MasterKeys,
         settings: TestSettings,
     ) -> Result<Self, StartError> {
         let TestSettings { catalogue, platform_keys, rotation, prober, courier, portal, stale_grace } = settings;
@@ -117,7 +130,7 @@ impl TestApp {
         let clock = Arc::new(ManualClock::new());
         let parts = Parts {
             store: Arc::clone(&store),
-            master_keys: MasterKey::parse(&master).expect("a master key").into(),
+            master_keys,
             catalogue,
             clock: Arc::clone(&clock) as _,
             platform_keys,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use claviger_core::Owner;
 use claviger_core::access::TokenRole;
 use claviger_core::health::AilmentKind;
 use futures_util::future::{Either, select};
@@ -15,6 +16,7 @@ use super::given::{
     add_number, ailment, ails, at, belonging, data_key, heals, key_id, organization, organization_id, pool_of,
     replacement, sealed, somebody, token, used, workspace, workspace_id, workspace_of,
 };
+use super::resealing::to_rekey;
 use crate::{Change, ChangeSink, KeyChange, OrganizationChange, Page, Store};
 
 /// A sink that can be waited at.
@@ -256,6 +258,34 @@ pub async fn a_watcher_does_not_hear_of_uses_and_marks(Fresh { store, other }: F
         other.record_uses(&[used(&pool, 1, 9)]).await.unwrap();
         other.mark_readable(&pool, &key_id(1), &sealed(1), false).await.unwrap();
         other.mark_readable(&pool, &key_id(1), &sealed(1), true).await.unwrap();
+        nothing_between(&ears, &*other).await;
+    })
+    .await;
+}
+
+pub async fn a_watcher_hears_of_pools_under_a_new_data_key(Fresh { store, other }: Fresh) {
+    let (pools, rekey) = to_rekey(&*other).await;
+    let ears = Ears::new();
+    watched(&*store, &ears, async {
+        ears.until(&Change::Everything).await;
+        assert!(other.rekey(&pools[0].owner, &rekey).await.unwrap());
+        let [exa, openai] = pools.map(Change::Pool);
+        let before = ears.until(&openai).await;
+        assert!(before.contains(&exa) || ears.until(&exa).await.is_empty(), "both are told");
+        assert!(!other.rekey(&Owner::Platform, &rekey).await.unwrap());
+        nothing_between(&ears, &*other).await;
+    })
+    .await;
+}
+
+pub async fn a_watcher_does_not_hear_of_data_keys_that_are_sealed_anew(Fresh { store, other }: Fresh) {
+    let pool = pool_of(&workspace(&*other, "acme").await, "openai");
+    add_number(&*other, &pool, 1).await.unwrap();
+    let ears = Ears::new();
+    watched(&*store, &ears, async {
+        ears.until(&Change::Everything).await;
+        let was = data_key(&*other, &pool).await;
+        assert!(other.reseal_data_key(&pool.owner, &was, b"the same one, sealed anew").await.unwrap());
         nothing_between(&ears, &*other).await;
     })
     .await;
