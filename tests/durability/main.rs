@@ -4,6 +4,7 @@ mod dice;
 mod first_start;
 mod full_disk;
 mod kills;
+mod rotation;
 mod tenant;
 
 use claviger_mock_provider::MockProvider;

@@ -8,6 +8,7 @@ mod fixture;
 mod health;
 mod inheritance;
 mod load;
+mod master_key;
 mod order;
 mod restarts;
 mod revocation;

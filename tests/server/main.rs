@@ -8,6 +8,7 @@ mod import_jsonl;
 mod import_sim;
 mod keys_command;
 mod lifecycle;
+mod master_key;
 mod protocols;
 mod secrets;
 mod sim_database;

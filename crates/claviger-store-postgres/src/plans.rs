@@ -18,7 +18,7 @@ const FILL: &str = "
     INSERT INTO workspace SELECT 'workspace', 'w' || n, 'Name ' || n, 1, NULL FROM generate_series(1, 2000) n;
     INSERT INTO owner SELECT 'organization', 'o' || n FROM generate_series(1, 2000) n;
     INSERT INTO organization SELECT 'organization', 'o' || n, NULL, true, 1 FROM generate_series(1, 2000) n;
-    INSERT INTO data_key SELECT 'workspace', 'w' || n, '\\x' || repeat(lpad(to_hex(n % 3), 2, '0'), 60), 1 FROM generate_series(1, 2000) n;
+    INSERT INTO data_key SELECT 'workspace', 'w' || n, decode(repeat(lpad(to_hex(n % 3), 2, '0'), 60), 'hex'), 1 FROM generate_series(1, 2000) n;
     INSERT INTO pool SELECT 'workspace', 'w' || n, 'openai', 3, 4 FROM generate_series(1, 2000) n;
     INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, masked, sealed, fingerprint,
                               enabled, unreadable, created_at, updated_at)
