@@ -27,13 +27,16 @@
 
   // Says what happened, where a screen reader listens: outside of an open dialog it does not.
   let timer = 0;
+  function hush() {
+    document.querySelectorAll('.toast').forEach((said) => { said.textContent = ''; });
+  }
   function toast(text, isWrong) {
     if (!text) return;
     const name = (dialog.open ? 'dialog-toast' : 'toast') + (isWrong ? '-error' : '');
-    document.querySelectorAll('.toast').forEach((other) => { other.textContent = ''; });
+    hush();
     byId(name).textContent = text;
     clearTimeout(timer);
-    if (!isWrong) timer = setTimeout(() => { byId(name).textContent = ''; }, 10000);
+    if (!isWrong) timer = setTimeout(hush, 10000);
   }
 
   // A page that says one thing, as one text.
@@ -147,6 +150,7 @@
   function open(link) {
     const now = views();
     led.set(now.length ? now[now.length - 1] : 'page', link.id);
+    hush();
     led.delete(link.href);
     history.pushState({ views: [...now, link.href], page }, '', link.href);
     settle();
@@ -209,6 +213,7 @@
     const fields = new URLSearchParams(new FormData(form, button));
     const label = button && button.dataset.busy && button.firstChild;
     const before = label && label.data;
+    hush();
     form.setAttribute('aria-busy', 'true');
     if (label) label.data = button.dataset.busy;
     let answer;
@@ -227,8 +232,7 @@
       if (dialog.contains(form)) view(doc);
       else swap(doc);
       const region = dialog.open ? body : main;
-      const wrong = region.querySelector('[aria-invalid], .alert');
-      return wrong && wrong.focus();
+      return (region.querySelector('[aria-invalid]') || region.querySelector('[data-post] input:not([type=hidden])') || main).focus();
     }
     // The session is over: the label stays, the key does not.
     if (status === 401) form.querySelectorAll('[name=secret]').forEach((field) => { field.value = ''; });

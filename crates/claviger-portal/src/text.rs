@@ -167,7 +167,7 @@ pub(crate) const SESSION_GONE: Saying =
     Saying { title: "This session is not there any more", words: "It has ended already." };
 pub(crate) const GONE: Saying = Saying {
     title: "This key is not here any more",
-    words: "It was deleted, or you have no access to it. Go back to see the keys as they are now.",
+    words: "It was deleted, perhaps in another window. Nothing else was changed.",
 };
 pub(crate) const NOTHING_HERE: Saying =
     Saying { title: "There is nothing here", words: "The address may be mistyped." };

@@ -53,6 +53,7 @@ async fn a_member_changes_nothing() {
         (format!("{key}/rename"), [("name", "Mine")]),
         (format!("{key}/switch"), [("to", "off")]),
         (format!("{key}/delete"), [("", "")]),
+        (format!("{key}/test"), [("", "")]),
     ] {
         let refused = member.post(&path, &fields).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
