@@ -14,8 +14,8 @@ use http::StatusCode;
 use crate::page::{self, Frame, render, tell};
 use crate::text::{self, ENGLISH};
 use crate::visitor::Visitor;
-use crate::words;
-use crate::{Portal, Shared, assets};
+use crate::words::{self, Picture};
+use crate::{Portal, Shared};
 
 /// The longest search that is looked for and repeated.
 const MAX_SEARCH: usize = 100;
@@ -42,10 +42,8 @@ struct SectionShown {
 /// A provider in the list.
 struct Card {
     id: String,
-    /// Whether there is a picture of it.
-    icon: bool,
+    picture: Picture,
     name: String,
-    monogram: String,
     purpose: String,
     inherited: bool,
     state: String,
@@ -155,9 +153,8 @@ fn card(portal: &Portal, visitor: &Visitor, provider: &Provider, own: &[&ListedK
     let well = own.iter().filter(|key| words::is_well(key)).count();
     Card {
         id: provider.id.to_string(),
-        icon: assets::has_icon(provider.id.as_str()),
+        picture: Picture::of(provider),
         name: provider.name.clone(),
-        monogram: words::monogram(provider),
         purpose: provider.description.clone(),
         inherited: own.is_empty() && lent.contains(&provider.id),
         state: text::count(own.len(), well),

@@ -16,8 +16,8 @@ use crate::keys::{lent, listed, provider};
 use crate::page::{self, Frame, render, tell};
 use crate::text::{self, ENGLISH};
 use crate::visitor::Visitor;
-use crate::words::{self, KeyShown};
-use crate::{Portal, Shared, assets};
+use crate::words::{self, KeyShown, Picture};
+use crate::{Portal, Shared};
 
 /// What a form says of itself: what was typed, but for the key, and what is wrong with it.
 #[derive(Default)]
@@ -55,8 +55,7 @@ impl SecretFields {
 struct ProviderPage {
     frame: Frame,
     id: String,
-    icon: bool,
-    monogram: String,
+    picture: Picture,
     address: String,
     purpose: String,
     /// Where keys come from while there are none; empty where there are some, or none are lent.
@@ -114,8 +113,7 @@ async fn try_provider_page(
     Ok(ProviderPage {
         frame: Frame { notice: notice(visitor, &pool, frame.notice), ..frame },
         id: provider.id.to_string(),
-        icon: assets::has_icon(provider.id.as_str()),
-        monogram: words::monogram(provider),
+        picture: Picture::of(provider),
         address: format!("{}/providers/{}", portal.base, provider.id),
         purpose: provider.description.clone(),
         badge: if pool.is_empty() && lent.contains(&provider.id) { ENGLISH.inherited } else { "" },

@@ -3,6 +3,7 @@
 use claviger_app::keys::ListedKey;
 use claviger_core::{KeyStatus, Provider, Timestamp};
 
+use crate::assets;
 use crate::text::{self, ENGLISH};
 
 /// A key as a page shows it.
@@ -79,7 +80,17 @@ pub(crate) fn hint(provider: &Provider) -> String {
     [begins.as_str(), ENGLISH.secret_hidden].join(" ").trim().to_owned()
 }
 
-/// Stands for a provider where there is no picture.
-pub(crate) fn monogram(provider: &Provider) -> String {
-    provider.name.chars().next().map(|first| first.to_uppercase().collect()).unwrap_or_default()
+/// What stands for a provider.
+pub(crate) struct Picture {
+    pub(crate) id: String,
+    /// Where there is no picture, its first letter.
+    pub(crate) letter: Option<String>,
+}
+
+impl Picture {
+    pub(crate) fn of(provider: &Provider) -> Self {
+        let id = provider.id.to_string();
+        let first = || provider.name.chars().next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+        Self { letter: (!assets::has_icon(&id)).then(first), id }
+    }
 }
