@@ -87,7 +87,10 @@ pub enum PortalSessionError {
     Unknown,
     /// Its time is over.
     #[error("the session has expired")]
-    Expired,
+    Expired {
+        /// Where it leads back to, which is where a new link comes from.
+        return_url: Option<String>,
+    },
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -321,7 +324,7 @@ impl Portal {
         let found = self.store.portal_session(&workspace, &id).await?;
         let pass = found.filter(|pass| is_of(pass, text)).ok_or(PortalSessionError::Unknown)?;
         if pass.expires_at <= self.clock.now() {
-            return Err(PortalSessionError::Expired);
+            return Err(PortalSessionError::Expired { return_url: pass.grant.return_url });
         }
         Ok(PortalSession { principal: Principal::in_portal(&pass), form: FormToken::of(text), pass })
     }

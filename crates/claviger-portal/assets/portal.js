@@ -17,6 +17,7 @@
 
   const byId = (id) => (id ? document.getElementById(id) : null);
   const views = () => (history.state && history.state.views) || [];
+  const bare = (url) => url.split('#')[0];
   const path = (url) => new URL(url, location).pathname;
 
   async function ask(url, options) {
@@ -111,8 +112,10 @@
     const given = known;
     known = null;
     if (!shown.length) {
-      if (location.href !== page) return location.reload();
-      if (dialog.open) dialog.close();
+      if (bare(location.href) !== bare(page)) return location.reload();
+      // The link to the content changes the address, too.
+      if (!dialog.open) return undefined;
+      dialog.close();
       body.replaceChildren();
       focusOn(led.get('page'));
       return given && toast(given.notice);
@@ -158,7 +161,8 @@
 
   const close = () => { if (views().length) history.go(-views().length); };
 
-  function complain(form, text) {
+  // Says at a form why nothing came of it, and what leads on where the answer has that.
+  function complain(form, text, onward) {
     const isVisible = form.querySelector('input:not([type=hidden])');
     if (!isVisible) return toast(text, true);
     form.querySelectorAll('.alert').forEach((old) => old.remove());
@@ -167,6 +171,7 @@
     said.setAttribute('role', 'alert');
     said.tabIndex = -1;
     said.textContent = text;
+    if (onward) said.append(' ', onward);
     form.prepend(said);
     return said.focus();
   }
@@ -214,6 +219,7 @@
     const label = button && button.dataset.busy && button.firstChild;
     const before = label && label.data;
     hush();
+    if (byId('notice')) byId('notice').remove();
     form.setAttribute('aria-busy', 'true');
     if (label) label.data = button.dataset.busy;
     let answer;
@@ -230,13 +236,17 @@
     if (status === 404) return gone(answer);
     if (status === 422) {
       if (dialog.contains(form)) view(doc);
-      else swap(doc);
+      else if (form.closest('[data-live]')) swap(doc);
+      else fill(main, doc.getElementById('content').childNodes);
       const region = dialog.open ? body : main;
-      return (region.querySelector('[aria-invalid]') || region.querySelector('[data-post] input:not([type=hidden])') || main).focus();
+      const first = '[data-post] input:not([type=hidden])';
+      return (region.querySelector('[aria-invalid]') || region.querySelector(first) || main).focus();
     }
     // The session is over: the label stays, the key does not.
     if (status === 401) form.querySelectorAll('[name=secret]').forEach((field) => { field.value = ''; });
-    return complain(form, saying(doc));
+    const onward = doc.querySelector('main #return');
+    if (onward) onward.className = '';
+    return complain(form, saying(doc), onward);
   }
 
   function search(value) {
@@ -284,6 +294,7 @@
 
   let typing = 0;
   document.addEventListener('input', (event) => {
+    hush();
     if (!event.target.matches('[data-search]')) return;
     clearTimeout(typing);
     typing = setTimeout(() => search(event.target.value), 150);

@@ -119,7 +119,11 @@ pub(crate) fn say_with(
     saying: &Saying,
     (typed, onward): (String, String),
 ) -> Response {
-    let frame = Frame::bare(portal, look, saying.title);
+    say_in(Frame::bare(portal, look, saying.title), status, saying, (typed, onward))
+}
+
+/// The same, with this around it.
+pub(crate) fn say_in(frame: Frame, status: StatusCode, saying: &Saying, (typed, onward): (String, String)) -> Response {
     render(status, &SayingPage { frame, words: saying.words, typed, onward })
 }
 

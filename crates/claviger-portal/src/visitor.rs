@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::fields::Fields;
 use crate::look::Look;
-use crate::page::{self, say, say_with};
+use crate::page::{self, Frame, say};
 use crate::text::Saying;
 use crate::{Portal, Shared, text};
 
@@ -173,13 +173,15 @@ impl Visitor {
 }
 
 /// Says why there is no session. What was typed as a label is shown, so that it is not lost.
-fn refuse(portal: &Portal, (look, error): (Look, PortalSessionError), typed: &str) -> Response {
-    let saying = match error {
-        PortalSessionError::Unknown => &text::NO_SESSION,
-        PortalSessionError::Expired => &text::SESSION_EXPIRED,
+fn refuse(portal: &Portal, headers: &HeaderMap, (look, error): (Look, PortalSessionError), typed: &str) -> Response {
+    let (saying, return_url) = match error {
+        PortalSessionError::Unknown => (&text::NO_SESSION, None),
+        PortalSessionError::Expired { return_url } => (&text::SESSION_EXPIRED, return_url),
         PortalSessionError::Store(error) => return page::unavailable(portal, look, &error),
     };
-    say_with(portal, look, StatusCode::UNAUTHORIZED, saying, (typed.to_owned(), String::new()))
+    let embedded = portal.way(headers) == Some(Way::Frame);
+    let frame = Frame { return_url, embedded, ..Frame::bare(portal, look, saying.title) };
+    page::say_in(frame, StatusCode::UNAUTHORIZED, saying, (typed.to_owned(), String::new()))
 }
 
 impl FromRequestParts<Shared> for Visitor {
@@ -187,7 +189,7 @@ impl FromRequestParts<Shared> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, portal: &Shared) -> Result<Self, Response> {
         let visitor = Self::of(portal, &parts.headers, &parts.uri).await;
-        visitor.map_err(|refused| refuse(portal, refused, ""))
+        visitor.map_err(|refused| refuse(portal, &parts.headers, refused, ""))
     }
 }
 
@@ -205,7 +207,7 @@ impl FromRequest<Shared> for Posted {
         let fields = portal.read_form(&parts, body).await;
         let fields = fields.map_err(|(status, saying)| say(portal, Look::default(), status, saying))?;
         let visitor = Visitor::of(portal, &parts.headers, &parts.uri).await;
-        let visitor = visitor.map_err(|refused| refuse(portal, refused, fields.get("name")))?;
+        let visitor = visitor.map_err(|refused| refuse(portal, &parts.headers, refused, fields.get("name")))?;
         if !visitor.session.sent(fields.get("form")) {
             return Err(say(portal, Look::default(), StatusCode::FORBIDDEN, &text::FOREIGN_FORM));
         }

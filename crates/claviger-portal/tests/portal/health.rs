@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use claviger_app::keyring::{ProbeAnswer, Prober, Unreachable};
 use claviger_core::catalogue::Probe;
+use claviger_core::health::Headers;
 use claviger_core::{KeySecret, Provider};
 use claviger_testkit::{TestSettings, answered, random_secret};
 use http::StatusCode;
@@ -130,4 +131,35 @@ async fn a_limited_key_says_when_it_is_back() {
     let page = world.admin().await.get(OPENAI).await;
     page.assert_shows("data-state=\"resting\"");
     page.assert_shows("Rate limited, back in ");
+}
+
+/// An answer that names an account.
+struct Account;
+
+impl Headers for Account {
+    fn get(&self, name: &str) -> Option<&str> {
+        (name == "openai-organization").then_some("org-one")
+    }
+}
+
+#[tokio::test]
+async fn keys_of_one_account_warn_that_they_share_its_limits() {
+    let (world, _) = world().await;
+    let browser = world.admin().await;
+    let openai = "openai".parse().unwrap();
+    for name in ["First", "Second", "Third"] {
+        let secret = random_secret();
+        browser.post(ADD, &[("secret", &secret), ("name", name)]).await.location();
+    }
+    for account in [Some(Account), Some(Account), None] {
+        let (_secret, lease) = world.test.app.keyring.lease(&world.acme, &openai).await.unwrap();
+        if let Some(account) = account {
+            lease.learn_domain(&account);
+        }
+        lease.end(answered(200));
+    }
+    let page = browser.get(OPENAI).await;
+    page.assert_shows("Shares its account’s limits with Second.");
+    page.assert_shows("Shares its account’s limits with First.");
+    assert_eq!(page.text.matches("class=\"warning\"").count(), 2);
 }

@@ -99,7 +99,7 @@ async fn a_session_lasts_an_hour() {
     let fields = [("name", "Küche & Co"), ("secret", secret.as_str())];
     let late = browser.post_with(crate::world::ADD, &token, &fields, &[("origin", HERE)]).await;
     assert_eq!(late.status, StatusCode::UNAUTHORIZED);
-    late.assert_shows("Küche &#38; Co");
+    late.assert_shows("The label that you typed: <strong>Küche &#38; Co</strong>");
     late.assert_lacks(&secret);
 }
 
@@ -140,4 +140,16 @@ async fn without_https_and_below_a_path_cookie_and_addresses_follow() {
     let page = world.send(Request::get("/portal").header(COOKIE, pair).body(Body::empty()).unwrap()).await;
     page.assert_shows("href=\"/keys/portal/style.css\"");
     page.assert_shows("href=\"/keys/portal/providers/openai\"");
+}
+
+#[tokio::test]
+async fn whoever_comes_too_late_is_shown_the_way_back_to_a_new_link() {
+    let world = World::new().await;
+    let url = "https://app.example.com/settings";
+    let link = CreatePortalLink { return_url: Some(url.to_owned()), ..CreatePortalLink::new(PortalRole::Admin) };
+    let browser = world.enter(link).await;
+    world.test.clock.advance(Duration::from_hours(1));
+    let late = browser.get("/portal").await;
+    late.assert_shows("Your session has expired");
+    late.assert_shows(&format!("href=\"{url}\""));
 }
