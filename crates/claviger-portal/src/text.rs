@@ -295,7 +295,8 @@ pub(crate) fn refused_by(provider: &str) -> String {
 }
 
 pub(crate) fn begins_with(prefixes: &[String]) -> String {
-    format!("Keys usually begin with {}.", prefixes.join(" or "))
+    let quoted: Vec<_> = prefixes.iter().map(|prefix| format!("“{prefix}”")).collect();
+    format!("Keys usually begin with {}.", quoted.join(" or "))
 }
 
 pub(crate) fn shares_limits(with: &str) -> String {

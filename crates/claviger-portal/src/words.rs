@@ -43,7 +43,9 @@ pub(crate) fn class(key: &ListedKey) -> &'static str {
 
 /// How a key fares, with when it is back.
 pub(crate) fn status(key: &ListedKey, now: Timestamp) -> String {
-    let back = key.standing.available_at.map(|at| text::span(at.as_millis() - now.as_millis()));
+    // A rest that is over ends with the next request or test.
+    let left = key.standing.available_at.map(|at| at.as_millis() - now.as_millis()).filter(|left| *left > 0);
+    let back = left.map(text::span);
     let back = back.as_deref();
     match key.standing.status {
         _ if !key.record.enabled => text::SWITCHED_OFF.to_owned(),
