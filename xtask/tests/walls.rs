@@ -5,10 +5,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What only tests may have.
-const FOR_TESTS_ONLY: [&str; 6] =
-    ["claviger-test-services", "claviger-testkit", "criterion", "insta", "loom", "proptest"];
+const FOR_TESTS_ONLY: [&str; 8] = [
+    "claviger-test-browser",
+    "claviger-test-services",
+    "claviger-testkit",
+    "criterion",
+    "insta",
+    "loom",
+    "proptest",
+    "thirtyfour",
+];
 /// Crates that are tests or tools through and through.
-const TESTS_AND_TOOLS: [&str; 4] = ["claviger-test-services", "claviger-testkit", "claviger-tests", "xtask"];
+const TESTS_AND_TOOLS: [&str; 5] =
+    ["claviger-test-browser", "claviger-test-services", "claviger-testkit", "claviger-tests", "xtask"];
 
 /// Crates that deny.toml lets past a wall for the sake of their tests.
 const IN_TESTS_ONLY: [(&str, &str); 3] =

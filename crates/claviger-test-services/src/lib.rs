@@ -1,4 +1,4 @@
-//! For tests: real PostgreSQL and Valkey servers, from Debian's packages.
+//! For tests: real PostgreSQL and Valkey servers, and a real browser, from Debian's packages.
 //!
 //! A server is a child process on a free loopback port, with its data in a temporary folder. Both go when its value is
 //! dropped, and also when the process that started it ends without dropping it.
@@ -9,6 +9,7 @@
 //! A test that only wants an empty database or a key prefix of its own takes the shared servers
 //! ([`shared_postgres`], [`shared_valkey`]). A test that stops, freezes or configures one starts its own.
 
+mod chromedriver;
 mod files;
 mod port;
 mod postgres;
@@ -17,6 +18,7 @@ mod valkey;
 
 use anyhow::Context;
 
+pub use chromedriver::Chromedriver;
 pub use postgres::Postgres;
 pub use valkey::Valkey;
 
