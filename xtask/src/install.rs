@@ -5,12 +5,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use claviger_test_services::{Postgres, Valkey};
+use claviger_test_services::{Chromedriver, Postgres, Valkey};
 
 use crate::{root, run};
 
 /// The packages that tests of Python SDKs need, as pip reads them.
 const SDK_REQUIREMENTS: &str = "tests/sdk/requirements.txt";
+/// The package that has the rules of accessibility in it, and where it is unpacked.
+const AXE_REQUIREMENTS: &str = "tests/browser/requirements.txt";
+const AXE: &str = "target/axe";
 
 /// Whether this process may install packages and become another user.
 pub(crate) fn is_root() -> bool {
@@ -54,6 +57,29 @@ fn first_known(names: &str, known: impl Fn(&str) -> bool) -> &str {
 pub(crate) fn services() -> anyhow::Result<()> {
     debian(&["postgresql"], Postgres::is_installed)?;
     debian(&["valkey-server | redis-server"], Valkey::is_installed)
+}
+
+/// The browser that tests use as people do, and the one that drives it.
+pub(crate) fn browser() -> anyhow::Result<()> {
+    debian(&["chromium", "chromium-driver"], Chromedriver::is_installed)
+}
+
+/// The rules of accessibility that pages are held to: a script, which comes in a Python package. Nothing of the package
+/// runs, so it is unpacked without what it depends on.
+pub(crate) fn axe() -> anyhow::Result<()> {
+    let folder = root().join(AXE);
+    let wanted =
+        fs::read_to_string(root().join(AXE_REQUIREMENTS)).with_context(|| format!("cannot read {AXE_REQUIREMENTS}"))?;
+    let stamp = folder.join("installed");
+    if is_current(&stamp, &wanted) {
+        return Ok(());
+    }
+    let python = sdk_python()?;
+    println!("installing {AXE_REQUIREMENTS} into {}", folder.display());
+    let mut pip = run::command(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"]);
+    run::succeed(pip.arg("--target").arg(&folder).args(["-r", AXE_REQUIREMENTS]))?;
+    fs::write(&stamp, wanted).context("cannot note the installed package")
 }
 
 /// A Python that can make environments.

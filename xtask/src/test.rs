@@ -108,7 +108,9 @@ fn tools(_: &mut Left, _: &mut Tally) -> anyhow::Result<()> {
     }
     install::python()?;
     print!("{}", run::output(run::command("python3").arg("--version"))?);
-    install::services()
+    install::browser()?;
+    install::services()?;
+    install::axe()
 }
 
 /// The binaries that end-to-end tests start, in one build with the tests: built alone, they would get dependencies with

@@ -1,0 +1,10 @@
+//! The portal in a real Chromium, as the people of a workspace meet it.
+
+mod finding;
+mod keyboard;
+mod keys;
+mod looks;
+mod plain;
+mod roles;
+mod sessions;
+mod stage;
