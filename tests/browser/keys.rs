@@ -12,7 +12,7 @@ async fn a_key_is_added_and_shown_masked() {
         let secret = scene.secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Production").await;
-        scene.person.clicks("Add key").await;
+        scene.person.sends("Add key").await;
         scene.person.sees("The key was added.").await;
         scene.person.sees_heading("Production").await;
         scene.person.sees(&format!("{}...{}", &secret[..6], &secret[secret.len() - 4..])).await;
@@ -35,7 +35,7 @@ async fn a_key_is_replaced_in_its_place() {
         assert_eq!(scene.person.value_of("Label").await, "First");
         let secret = scene.secret();
         scene.person.fills("API key", &secret).await;
-        scene.person.clicks("Save").await;
+        scene.person.sends("Save").await;
         scene.person.sees("The key was replaced.").await;
         scene.person.sees(&format!("...{}", &secret[secret.len() - 4..])).await;
         assert_eq!(scene.stored().await, [("First".to_owned(), true), ("Second".to_owned(), true)]);
@@ -51,7 +51,7 @@ async fn a_key_is_renamed_and_keeps_its_secret() {
         scene.opens(OPENAI).await;
         scene.person.clicks("Rename · Old").await;
         scene.person.fills("Label", "Küche & <Co>").await;
-        scene.person.clicks("Save").await;
+        scene.person.sends("Save").await;
         scene.person.sees("The key was renamed.").await;
         scene.person.sees_heading("Küche & <Co>").await;
         scene.person.sees(&format!("...{}", &secret[secret.len() - 4..])).await;
@@ -92,11 +92,11 @@ async fn a_key_is_deleted_after_its_consequence_was_told() {
         assert_eq!(scene.stored().await.len(), 2);
         scene.person.clicks("Delete · First").await;
         scene.person.sees("Requests continue on the remaining key.").await;
-        scene.person.clicks("Delete").await;
+        scene.person.sends("Delete").await;
         scene.person.sees("The key was deleted.").await;
         scene.person.clicks("Delete · Second").await;
         scene.person.sees("This is the last key: nothing will be used, and requests to OpenAI may fail.").await;
-        scene.person.clicks("Delete").await;
+        scene.person.sends("Delete").await;
         scene.person.sees("There are no keys yet.").await;
         assert_eq!(scene.stored().await, []);
     });
@@ -114,7 +114,7 @@ async fn the_eleventh_key_is_not_offered() {
         let secret = scene.secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Key 10").await;
-        scene.person.clicks("Add key").await;
+        scene.person.sends("Add key").await;
         scene.person.sees("The key was added.").await;
         scene.person.sees("Key limit reached (10 keys per provider)").await;
         assert!(!scene.person.is_offered("Add key").await);
@@ -132,7 +132,7 @@ async fn a_key_that_is_there_already_is_named() {
         scene.opens(OPENAI).await;
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Again").await;
-        scene.person.clicks("Add key").await;
+        scene.person.sends("Add key").await;
         scene.person.sees("This key is here already, as “Production”.").await;
         assert_eq!(scene.person.value_of("Label").await, "Again", "what was typed is lost");
         assert_eq!(scene.person.value_of("API key").await, "");
@@ -153,14 +153,14 @@ async fn a_key_that_the_provider_refuses_is_not_saved_when_it_is_tested_before()
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Typo").await;
         scene.person.ticks("Test the key with the provider before it is saved").await;
-        scene.person.clicks("Add key").await;
+        scene.person.sends("Add key").await;
         scene.person.sees("OpenAI does not accept this key, so it was not saved.").await;
         assert!(scene.person.is_ticked("Test the key with the provider before it is saved").await);
         assert_eq!(scene.person.value_of("Label").await, "Typo");
         assert_eq!(scene.stored().await, []);
         scene.mock.clear_behaviours();
         scene.person.fills("API key", &secret).await;
-        scene.person.clicks("Add key").await;
+        scene.person.sends("Add key").await;
         scene.person.sees("The key was added. The provider accepts it.").await;
     });
     play.await;

@@ -15,7 +15,7 @@ async fn tour(scene: &mut Scene) {
     let link = scene.link(json!({"role": "admin"})).await;
     scene.person.opens(&link).await;
     look_at(scene).await;
-    scene.person.clicks("Continue").await;
+    scene.person.sends("Continue").await;
     scene.person.sees_heading("API keys").await;
     look_at(scene).await;
     let key = format!("/portal/providers/openai/keys/{id}");

@@ -29,7 +29,7 @@ async fn a_session_that_was_ended_is_told_and_nothing_is_changed() {
         scene.person.fills("Label", "Too late").await;
         end_all_sessions(scene).await;
         scene.person.expects_complaint(&status(401));
-        scene.person.clicks("Add key").await;
+        scene.person.sends("Add key").await;
         scene.person.sees("You are not signed in").await;
         scene.person.sees("Too late").await;
         scene.person.assert_accessible().await;
@@ -62,7 +62,7 @@ async fn a_link_opens_once() {
         let link = scene.link(serde_json::json!({"role": "admin"})).await;
         scene.person.opens(&link).await;
         scene.person.assert_accessible().await;
-        scene.person.clicks("Continue").await;
+        scene.person.sends("Continue").await;
         scene.person.sees_heading("API keys").await;
         scene.person.clicks("Sign out").await;
         scene.person.sees_heading("You are signed out").await;
@@ -95,7 +95,7 @@ async fn two_tabs_that_change_one_pool_do_not_undo_each_other() {
         // What one tab has deleted, the other cannot change.
         scene.person.turns_to_tab(1).await;
         scene.person.clicks("Delete · Second").await;
-        scene.person.clicks("Delete").await;
+        scene.person.sends("Delete").await;
         scene.person.sees("The key was deleted.").await;
         scene.person.turns_to_tab(0).await;
         scene.person.expects_complaint(&status(404));
@@ -119,7 +119,7 @@ async fn a_full_pool_takes_no_key_from_a_tab_that_does_not_know_it() {
         let secret = scene.secret();
         scene.person.fills("API key", &secret).await;
         scene.person.expects_complaint(&status(422));
-        scene.person.clicks("Add key").await;
+        scene.person.sends("Add key").await;
         scene.person.sees("Key limit reached (10 keys per provider)").await;
         assert_eq!(scene.stored().await.len(), 10);
     });

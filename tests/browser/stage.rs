@@ -91,7 +91,7 @@ impl Scene {
     pub(crate) async fn enters(&mut self, grant: Value) {
         let link = self.link(grant).await;
         self.person.opens(&link).await;
-        self.person.clicks("Continue").await;
+        self.person.sends("Continue").await;
         self.person.sees_heading("API keys").await;
     }
 

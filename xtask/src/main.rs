@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask test`, `with-services`, `gen`, `check-generated`, `bench`.
+//! The project's own tasks: `cargo xtask test`, `with-services`, `gen`, `check-generated`, `screenshots`, `bench`.
 //!
 //! Knows the product from outside only: it builds, starts and asks it, and depends on none of its crates (the one that
 //! starts PostgreSQL and Valkey knows nothing of it either), so that it compiles in seconds and its tests cannot pass
@@ -10,6 +10,7 @@ mod bench;
 mod generate;
 mod install;
 mod run;
+mod screenshots;
 mod services;
 mod tally;
 mod test;
@@ -41,6 +42,8 @@ enum Task {
     Gen,
     /// Fails where a committed generated file is not what `gen` would write.
     CheckGenerated,
+    /// Takes pictures of every page of the portal, light and dark, wide and narrow, into target/screenshots.
+    Screenshots,
     /// Measures Claviger against nginx as a plain reverse proxy, and prints a table.
     Bench(bench::Options),
 }
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::WithServices { command } => services::run_with(&command),
         Task::Gen => generate::write().map(|()| ExitCode::SUCCESS),
         Task::CheckGenerated => generate::check().map(|()| ExitCode::SUCCESS),
+        Task::Screenshots => screenshots::take().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
     };
     match done {

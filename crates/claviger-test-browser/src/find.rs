@@ -9,6 +9,12 @@ pub(crate) fn control(name: &str) -> By {
     By::XPath(format!("//*[{kinds}][normalize-space(.)={name} or normalize-space(@aria-label)={name}]"))
 }
 
+/// A button with this name that sends a form.
+pub(crate) fn sender(name: &str) -> By {
+    let name = quoted(name);
+    By::XPath(format!("//button[not(@type) or @type='submit'][normalize-space(.)={name} or @aria-label={name}]"))
+}
+
 /// A field with this label.
 pub(crate) fn field(label: &str) -> By {
     let label = quoted(label);

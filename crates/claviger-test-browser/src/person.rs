@@ -59,10 +59,19 @@ impl Person {
 
     /// Clicks the button or the link of this name. What a screen reader calls it must be the same.
     pub async fn clicks(&mut self, name: &str) {
+        self.clicks_on(find::control(name), name).await;
+    }
+
+    /// Clicks the button of this name that sends a form, and not a link or a summary that is called the same.
+    pub async fn sends(&mut self, name: &str) {
+        self.clicks_on(find::sender(name), name).await;
+    }
+
+    async fn clicks_on(&mut self, what: By, name: &str) {
         self.note().await;
-        let what = format!("a button or link “{name}” to click");
-        let clicked = self.until(&what, async || {
-            let control = self.the_shown(find::control(name)).await?;
+        let wanted = format!("“{name}” to click");
+        let clicked = self.until(&wanted, async || {
+            let control = self.the_shown(what.clone()).await?;
             let spoken = spoken_name(&control).await.ok()?;
             control.click().await.ok()?;
             Some(spoken)
