@@ -50,7 +50,6 @@ impl Stage {
     }
 
     /// A server with this variable in its environment.
-    #[expect(dead_code, reason = "for embedding")]
     pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
         self.settings.push((name, value.to_owned()));
         self

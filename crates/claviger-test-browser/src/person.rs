@@ -143,6 +143,17 @@ impl Person {
         self.note().await;
     }
 
+    /// Fails where the frame that is looked into shows anything but the browser's own page, in the place of one that its
+    /// server lets nobody hold.
+    pub async fn finds_the_frame_refused(&self) {
+        let address = async || {
+            let address = self.asks("return location.href").await;
+            address.as_str().filter(|address| *address != "about:blank").map(str::to_owned)
+        };
+        let address = self.until("a page in the frame", address).await;
+        assert!(address.starts_with("chrome-error:"), "the frame shows {address}");
+    }
+
     /// Looks at the page around the frame again.
     pub async fn looks_at_the_whole_page(&mut self) {
         self.driver.enter_default_frame().await.expect("a page");

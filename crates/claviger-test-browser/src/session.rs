@@ -96,6 +96,8 @@ pub(crate) async fn appear(driver: &WebDriver, manner: Manner) {
         "width": manner.width.pixels(), "height": manner.width.height(), "deviceScaleFactor": 1, "mobile": false,
     });
     devtools(driver, "Emulation.setDeviceMetricsOverride", size).await;
+    // Else they take some of the width away.
+    devtools(driver, "Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
     let scheme = if manner.dark { "dark" } else { "light" };
     let features = json!([
         { "name": "prefers-color-scheme", "value": scheme },
