@@ -27,6 +27,11 @@ pub(crate) async fn icons() -> Response {
     asset("image/svg+xml", ICONS)
 }
 
+/// The picture of the pages themselves, for a browser's tabs.
+pub(crate) async fn icon() -> Response {
+    asset("image/svg+xml", include_str!("../assets/icon.svg"))
+}
+
 /// Whether there is a picture of a provider.
 pub(crate) fn has_icon(provider: &str) -> bool {
     ICONS.contains(&format!("<symbol id=\"{provider}\""))

@@ -62,6 +62,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/portal/", get(keys::home))
         .route("/portal/style.css", get(assets::style))
         .route("/portal/portal.js", get(assets::script))
+        .route("/portal/icon.svg", get(assets::icon))
         .route("/portal/icons.svg", get(assets::icons))
         .route("/portal/accent/{file}", get(accent::sheet))
         .route("/portal/open/{workspace}/{link}", get(link::show).post(link::open))
