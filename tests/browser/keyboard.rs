@@ -17,8 +17,9 @@ async fn a_key_is_added_renamed_switched_and_deleted_by_keyboard_alone() {
         person.sees_heading("API keys").await;
         person.tabs_to("Add key · OpenAI").await;
         person.presses(Key::Enter).await;
+        // A dialog, with the focus where something is to be typed.
         person.sees_heading("OpenAI keys").await;
-        person.tabs_to("API key").await;
+        person.has_focus_on("API key").await;
         person.types(&secret).await;
         person.tabs_to("Label").await;
         person.types("Typed").await;
@@ -27,8 +28,8 @@ async fn a_key_is_added_renamed_switched_and_deleted_by_keyboard_alone() {
         person.tabs_to("Rename · Typed").await;
         person.presses(Key::Enter).await;
         person.sees_heading("Rename “Typed”").await;
-        person.tabs_to("Label").await;
-        // Coming to a field selects what stands in it.
+        person.has_focus_on("Label").await;
+        person.selects_all().await;
         person.types("Renamed").await;
         person.presses(Key::Enter).await;
         person.sees("The key was renamed.").await;
@@ -41,6 +42,9 @@ async fn a_key_is_added_renamed_switched_and_deleted_by_keyboard_alone() {
         person.tabs_to("Delete").await;
         person.presses(Key::Enter).await;
         person.sees("The key was deleted.").await;
+        person.presses(Key::Escape).await;
+        person.sees_no_more("The key was deleted.").await;
+        person.has_focus_on("Add key · OpenAI").await;
         assert_eq!(scene.stored().await, []);
     });
     play.await;

@@ -8,7 +8,7 @@ const OPENAI: &str = "/portal/providers/openai";
 async fn a_key_is_added_and_shown_masked() {
     let play = Stage::new().play(async |scene| {
         scene.enters_as_admin().await;
-        scene.person.clicks("Add key · OpenAI").await;
+        scene.opens(OPENAI).await;
         let secret = scene.secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Production").await;
@@ -17,8 +17,6 @@ async fn a_key_is_added_and_shown_masked() {
         scene.person.sees_heading("Production").await;
         scene.person.sees(&format!("{}...{}", &secret[..6], &secret[secret.len() - 4..])).await;
         assert_eq!(scene.stored().await, [("Production".to_owned(), true)]);
-        scene.person.clicks("All providers").await;
-        scene.person.sees("1 key, working").await;
     });
     play.await;
 }
@@ -111,6 +109,7 @@ async fn the_eleventh_key_is_not_offered() {
         }
         scene.enters_as_admin().await;
         scene.opens(OPENAI).await;
+        scene.unfolds_the_form().await;
         let secret = scene.secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Key 10").await;
@@ -130,12 +129,12 @@ async fn a_key_that_is_there_already_is_named() {
         scene.person.expects_complaint(&status(422));
         scene.enters_as_admin().await;
         scene.opens(OPENAI).await;
+        scene.unfolds_the_form().await;
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Again").await;
         scene.person.sends("Add key").await;
         scene.person.sees("This key is here already, as “Production”.").await;
         assert_eq!(scene.person.value_of("Label").await, "Again", "what was typed is lost");
-        assert_eq!(scene.person.value_of("API key").await, "");
         scene.person.assert_accessible().await;
         assert_eq!(scene.stored().await.len(), 1);
     });

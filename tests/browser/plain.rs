@@ -74,3 +74,21 @@ async fn without_scripts_members_and_single_mode_are_the_same() {
     });
     play.await;
 }
+
+#[tokio::test]
+async fn without_scripts_a_label_is_not_lost_with_the_session() {
+    let play = Stage::new().without_scripts().play(async |scene| {
+        scene.enters_as_admin().await;
+        scene.opens("/portal/providers/openai").await;
+        let secret = scene.secret();
+        scene.person.fills("API key", &secret).await;
+        scene.person.fills("Label", "Too late").await;
+        scene.end_all_sessions().await;
+        scene.person.expects_complaint(&status(401));
+        scene.person.sends("Add key").await;
+        scene.person.sees_heading("You are not signed in").await;
+        scene.person.sees("Too late").await;
+        assert_eq!(scene.stored().await, []);
+    });
+    play.await;
+}

@@ -40,13 +40,12 @@ async fn in_single_mode_there_is_one_key_a_provider_to_update_or_delete() {
         scene.person.sees("The key was added.").await;
         assert!(!scene.person.is_offered("Add key").await);
         scene.person.assert_accessible().await;
-        scene.person.clicks("All providers").await;
+        scene.person.clicks("Close").await;
         scene.person.clicks("Update · OpenAI").await;
         let secret = scene.secret();
         scene.person.fills("API key", &secret).await;
         scene.person.sends("Save").await;
         scene.person.sees("The key was replaced.").await;
-        scene.person.clicks("All providers").await;
         scene.person.clicks("Delete · OpenAI").await;
         scene.person.sees("This is the last key").await;
         scene.person.sends("Delete").await;

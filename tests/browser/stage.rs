@@ -105,6 +105,13 @@ impl Scene {
         self.person.opens(&address).await;
     }
 
+    /// Has the form for a further key before them: it is folded away where there are keys.
+    pub(crate) async fn unfolds_the_form(&mut self) {
+        if !self.person.has_field("API key").await {
+            self.person.clicks("Add key").await;
+        }
+    }
+
     pub(crate) fn address(&self, path: &str) -> String {
         format!("{}{path}", self.server.process.url())
     }
@@ -135,6 +142,18 @@ impl Scene {
         let keys = self.server.keys(WORKSPACE).await;
         let told = |key: &Value| (key["name"].as_str().unwrap_or_default().to_owned(), key["enabled"] == true);
         keys.iter().map(told).collect()
+    }
+
+    /// Ends every session of the workspace, as an operator does.
+    pub(crate) async fn end_all_sessions(&self) {
+        let path = format!("/api/workspaces/{WORKSPACE}/portal-sessions");
+        let listed = self.server.done(Method::GET, &path, &Value::Null).await;
+        let sessions = listed["sessions"].as_array().unwrap();
+        assert!(!sessions.is_empty());
+        for session in sessions {
+            let one = format!("{path}/{}", session["id"].as_str().unwrap());
+            self.server.done(Method::DELETE, &one, &Value::Null).await;
+        }
     }
 
     /// Looks at what is left behind.

@@ -17,8 +17,9 @@ const RUN: &str = "const done = arguments[0]; \
        .then(found => done(found.violations), error => done(String(error)))";
 
 impl Person {
-    /// Fails where the page breaks a rule of accessibility, and names the rule and the element.
+    /// Fails where the page breaks a rule of accessibility, and names the rule and the element. Needs scripts.
     pub async fn assert_accessible(&self) {
+        assert!(self.manner.scripts, "axe cannot look at pages that run no scripts");
         let axe = std::fs::read_to_string(Path::new(AXE))
             .unwrap_or_else(|error| panic!("{AXE}: {error}; run `cargo xtask test`, which installs it"));
         self.driver.execute(format!("{axe}; return true"), Vec::new()).await.expect("axe comes into the page");

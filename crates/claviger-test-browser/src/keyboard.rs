@@ -15,6 +15,12 @@ impl Person {
         self.note().await;
     }
 
+    /// Selects all that stands in the field that has the focus.
+    pub async fn selects_all(&mut self) {
+        let keys = self.driver.action_chain().key_down(Key::Control).send_keys("a").key_up(Key::Control);
+        keys.perform().await.expect("keys are pressed");
+    }
+
     /// Types text to wherever the focus is.
     pub async fn types(&mut self, text: &str) {
         self.driver.action_chain().send_keys(text).perform().await.expect("keys are pressed");

@@ -22,6 +22,8 @@ pub struct Person {
     pub(crate) seen: Seen,
     /// What the browser may complain about.
     expected: Vec<String>,
+    /// Whether a frame is looked into. There the driver does not tell what a screen reader says.
+    in_frame: bool,
     _room: SemaphorePermit<'static>,
 }
 
@@ -35,7 +37,7 @@ impl Person {
     /// Somebody who opens a browser with a fresh profile. Waits while there are browsers enough.
     pub async fn arrives(manner: Manner) -> Self {
         let (driver, room) = session::open(manner).await;
-        Self { driver, manner, seen: Seen::default(), expected: Vec::new(), _room: room }
+        Self { driver, manner, seen: Seen::default(), expected: Vec::new(), in_frame: false, _room: room }
     }
 
     /// Opens an address.
@@ -72,11 +74,11 @@ impl Person {
         let wanted = format!("“{name}” to click");
         let clicked = self.until(&wanted, async || {
             let control = self.the_shown(what.clone()).await?;
-            let spoken = spoken_name(&control).await.ok()?;
+            let spoken = self.spoken(&control).await?;
             control.click().await.ok()?;
             Some(spoken)
         });
-        assert_eq!(one_line(&clicked.await), name, "a screen reader calls it something else");
+        assert!(clicked.await.is_none_or(|spoken| spoken == name), "a screen reader calls “{name}” something else");
         self.note().await;
     }
 
@@ -85,12 +87,12 @@ impl Person {
         let what = format!("a field “{label}” to fill");
         let filled = self.until(&what, async || {
             let field = self.the_shown(find::field(label)).await?;
-            let spoken = spoken_name(&field).await.ok()?;
+            let spoken = self.spoken(&field).await?;
             field.clear().await.ok()?;
             field.send_keys(text).await.ok()?;
             Some(spoken)
         });
-        assert_eq!(one_line(&filled.await), label, "a screen reader calls it something else");
+        assert!(filled.await.is_none_or(|spoken| spoken == label), "a screen reader calls “{label}” something else");
         self.note().await;
     }
 
@@ -140,6 +142,7 @@ impl Person {
     pub async fn looks_into_the_frame(&mut self) {
         let what = "a frame to look into";
         self.until(what, async || self.driver.enter_frame(0).await.ok()).await;
+        self.in_frame = true;
         self.note().await;
     }
 
@@ -157,6 +160,7 @@ impl Person {
     /// Looks at the page around the frame again.
     pub async fn looks_at_the_whole_page(&mut self) {
         self.driver.enter_default_frame().await.expect("a page");
+        self.in_frame = false;
     }
 
     /// Has the browser forget a cookie, as it does at its end.
@@ -228,6 +232,19 @@ impl Person {
             }
         }
         None
+    }
+
+    /// What a screen reader calls an element, where that can be told.
+    async fn spoken(&self, element: &WebElement) -> Option<Option<String>> {
+        if self.in_frame {
+            return Some(None);
+        }
+        spoken_name(element).await.ok().map(|spoken| Some(one_line(&spoken)))
+    }
+
+    /// Whether a field of this label can be seen now.
+    pub async fn has_field(&self, label: &str) -> bool {
+        self.the_shown(find::field(label)).await.is_some()
     }
 
     /// Keeps the page as it stands.
