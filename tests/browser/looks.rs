@@ -27,6 +27,7 @@ async fn tour(scene: &mut Scene) {
         &format!("{key}/replace"),
         &format!("{key}/rename"),
         &format!("{key}/delete"),
+        "/portal/sessions",
         "/portal/no-such-page",
     ] {
         scene.opens(path).await;
@@ -73,6 +74,23 @@ async fn pages_are_dark_where_the_system_is_and_as_the_product_says_otherwise() 
         assert_ne!(dark, light);
         scene.opens("/portal?theme=dark").await;
         assert_eq!(scene.person.background().await, dark);
+    });
+    play.await;
+}
+
+#[tokio::test]
+async fn whatever_accent_the_product_chooses_pages_stay_readable() {
+    let play = Stage::new().play(async |scene| {
+        scene.has_key("openai", "Production").await;
+        scene.enters(json!({"role": "admin", "providers": ["openai"]})).await;
+        for accent in ["ffff00", "ffffff", "000000", "808080", "ff0055"] {
+            for theme in ["light", "dark"] {
+                let look = format!("?theme={theme}&accent={accent}&density=compact");
+                scene.opens(&format!("/portal/providers/openai{look}")).await;
+                scene.unfolds_the_form().await;
+                look_at(scene).await;
+            }
+        }
     });
     play.await;
 }

@@ -83,10 +83,10 @@ async fn without_scripts_a_label_is_not_lost_with_the_session() {
         let secret = scene.secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Too late").await;
-        scene.end_all_sessions().await;
+        scene.an_hour_passes_for_sessions();
         scene.person.expects_complaint(&status(401));
         scene.person.sends("Add key").await;
-        scene.person.sees_heading("You are not signed in").await;
+        scene.person.sees_heading("Your session has expired").await;
         scene.person.sees("Too late").await;
         assert_eq!(scene.stored().await, []);
     });

@@ -25,6 +25,28 @@ async fn a_session_that_was_ended_is_told_and_nothing_is_changed() {
 }
 
 #[tokio::test]
+async fn a_session_that_has_expired_is_told_and_the_label_is_not_lost() {
+    let play = Stage::new().play(async |scene| {
+        scene.enters_as_admin().await;
+        scene.person.clicks("Add key · OpenAI").await;
+        let secret = scene.secret();
+        scene.person.fills("API key", &secret).await;
+        scene.person.fills("Label", "Too late").await;
+        scene.an_hour_passes_for_sessions();
+        scene.person.expects_complaint(&status(401));
+        scene.person.sends("Add key").await;
+        scene.person.sees("Your session has expired").await;
+        assert_eq!(scene.person.value_of("Label").await, "Too late", "what was typed is lost");
+        assert_eq!(scene.person.value_of("API key").await, "", "the key is still there");
+        assert_eq!(scene.stored().await, []);
+        scene.person.reloads().await;
+        scene.person.sees_heading("Your session has expired").await;
+        scene.person.assert_accessible().await;
+    });
+    play.await;
+}
+
+#[tokio::test]
 async fn a_browser_keeps_a_session_for_a_day_and_is_told_when_it_is_over() {
     let play = Stage::new().play(async |scene| {
         scene.enters_as_admin().await;

@@ -1,6 +1,7 @@
 //! A server, a workspace, and somebody with a browser.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::process::Command;
 
 use claviger_mock_provider::{ANY_KEY, Behaviour, MockProvider};
 use claviger_test_browser::{Manner, Person, Width};
@@ -21,6 +22,7 @@ pub(crate) struct Stage {
 /// A running portal, and somebody who is on their way to it.
 pub(crate) struct Scene {
     pub(crate) server: Running,
+    deployment: Deployment,
     pub(crate) mock: MockProvider,
     pub(crate) person: Person,
     secrets: Vec<String>,
@@ -66,7 +68,7 @@ impl Stage {
         let server = new.serve();
         server.done(Method::PUT, &format!("/api/workspaces/{WORKSPACE}"), &json!({"name": "Acme"})).await;
         let person = Person::arrives(self.manner).await;
-        let mut scene = Scene { server, mock, person, secrets: Vec::new() };
+        let mut scene = Scene { server, deployment: new, mock, person, secrets: Vec::new() };
         match AssertUnwindSafe(act(&mut scene)).catch_unwind().await {
             Ok(()) => scene.ends().await,
             Err(panic) => {
@@ -154,6 +156,16 @@ impl Scene {
             let one = format!("{path}/{}", session["id"].as_str().unwrap());
             self.server.done(Method::DELETE, &one, &Value::Null).await;
         }
+    }
+
+    /// Has every session be an hour older, in the database: nobody waits that long in a test.
+    pub(crate) fn an_hour_passes_for_sessions(&self) {
+        let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=10); \
+                      print(db.execute(\"UPDATE portal_pass SET created_at = created_at - 3600000, \
+                      expires_at = expires_at - 3600000 WHERE kind = 'session'\").rowcount); db.commit()";
+        let mut python = Command::new("python3");
+        let done = python.args(["-c", script]).arg(self.deployment.data_dir().join("claviger.db")).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "1", "{}", String::from_utf8_lossy(&done.stderr));
     }
 
     /// Looks at what is left behind.

@@ -50,10 +50,11 @@ impl Person {
         words
     }
 
-    /// All that can be seen of the page, or of the frame that is looked into.
+    /// All that can be seen of the page, or of the frame that is looked into. The driver's own way to a text looks at
+    /// every element by itself, and takes long on a long page.
     pub(crate) async fn text(&self) -> Option<String> {
-        let body = self.driver.find(By::Tag("body")).await.ok()?;
-        body.text().await.ok().map(|text| one_line(&text))
+        let text = self.driver.execute("return document.body.innerText", Vec::new()).await.ok()?;
+        text.json().as_str().map(one_line)
     }
 
     /// Fails where the page is wider than its window.
