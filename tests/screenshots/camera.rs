@@ -24,6 +24,12 @@ impl Camera {
         self.keep(name, &picture);
     }
 
+    /// What the window shows: for dialogs, which stand in the middle of it.
+    pub(crate) async fn window(&mut self, name: &str) {
+        let picture = self.person.pictures_the_window().await;
+        self.keep(name, &picture);
+    }
+
     fn keep(&mut self, name: &str, picture: &[u8]) {
         let path = self.folder.join(format!("{name}.{}.png", self.look));
         std::fs::write(&path, picture).expect("a picture is written");

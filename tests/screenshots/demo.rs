@@ -127,9 +127,9 @@ impl Demo {
     }
 
     /// A key that the provider refuses.
-    pub(crate) fn refused_secret(&self) -> String {
+    pub(crate) fn refused_secret(&self, provider: &str) -> String {
         let secret = format!("sk-proj-{}", random_secret());
-        self.mock.set_behaviour("openai", &secret, Behaviour::status(401)).expect("a behaviour");
+        self.mock.set_behaviour(provider, &secret, Behaviour::status(401)).expect("a behaviour");
         secret
     }
 }

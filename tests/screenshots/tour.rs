@@ -1,6 +1,5 @@
 //! Where pictures are taken.
 
-use claviger_testkit::random_secret;
 use serde_json::{Value, json};
 
 use crate::camera::Camera;
@@ -16,6 +15,7 @@ pub(crate) async fn take(demo: &Demo, camera: &mut Camera) {
     camera.person.sees_heading("API keys").await;
     camera.page("keys").await;
     pages(demo, camera).await;
+    dialogs(demo, camera).await;
     refusals(demo, camera).await;
     leaving(demo, camera, &link).await;
     enter(demo, camera, &json!({"role": "member"})).await;
@@ -51,16 +51,48 @@ async fn pages(demo: &Demo, camera: &mut Camera) {
         (&format!("{key}/replace"), "replace"),
         (&format!("{key}/rename"), "rename"),
         (&format!("{key}/delete"), "delete"),
+        ("/portal/sessions", "sessions"),
         ("/portal/no-such-page", "nothing-here"),
     ] {
         visit(demo, camera, path, name).await;
     }
 }
 
+/// The same in dialogs over the list, and what is said there of something wrong.
+async fn dialogs(demo: &Demo, camera: &mut Camera) {
+    camera.person.opens(&demo.address("/portal")).await;
+    camera.person.clicks("Manage · Anthropic").await;
+    camera.person.sees_heading("Evaluation").await;
+    camera.window("dialog-provider").await;
+    for (name, heading) in
+        [("Replace", "Replace “Evaluation”"), ("Rename", "Rename “Evaluation”"), ("Delete", "Delete “Evaluation”?")]
+    {
+        camera.person.clicks(&format!("{name} · Evaluation")).await;
+        camera.person.sees_heading(heading).await;
+        camera.window(&format!("dialog-{}", name.to_lowercase())).await;
+        camera.person.clicks("Cancel").await;
+        camera.person.sees_heading("Anthropic keys").await;
+    }
+    camera.person.clicks("Test · Evaluation").await;
+    camera.person.sees("The provider accepts this key.").await;
+    camera.window("dialog-tested").await;
+    camera.person.clicks("Close").await;
+    camera.person.clicks("Add key · Mistral").await;
+    camera.person.has_focus_on("API key").await;
+    camera.window("dialog-add").await;
+    camera.person.fills("API key", &demo.refused_secret("mistral")).await;
+    camera.person.fills("Label", "Production").await;
+    camera.person.ticks("Test the key with the provider before it is saved").await;
+    camera.person.sends("Add key").await;
+    camera.person.sees("does not accept this key").await;
+    camera.window("dialog-refused-by-provider").await;
+}
+
 /// What is said of something wrong.
 async fn refusals(demo: &Demo, camera: &mut Camera) {
     camera.person.opens(&demo.address("/portal/providers/openai")).await;
-    camera.person.fills("API key", &demo.refused_secret()).await;
+    camera.person.clicks("Add key").await;
+    camera.person.fills("API key", &demo.refused_secret("openai")).await;
     camera.person.fills("Label", "Production 2").await;
     camera.person.ticks("Test the key with the provider before it is saved").await;
     camera.person.sends("Add key").await;
@@ -70,8 +102,6 @@ async fn refusals(demo: &Demo, camera: &mut Camera) {
 
 /// What is said to whoever is out.
 async fn leaving(demo: &Demo, camera: &mut Camera, link: &str) {
-    camera.person.opens(&demo.address("/portal/providers/openai")).await;
-    camera.person.fills("API key", &random_secret()).await;
     camera.person.opens(&demo.address("/portal")).await;
     camera.person.clicks("Sign out").await;
     camera.person.sees_heading("You are signed out").await;
