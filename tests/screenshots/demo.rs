@@ -1,5 +1,6 @@
 //! A server with a workspace whose keys are in every state.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use claviger_mock_provider::{Behaviour, MockProvider};
@@ -15,6 +16,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 pub(crate) struct Demo {
     server: Running,
+    deployment: Deployment,
     mock: MockProvider,
     /// The product that uses the keys.
     product: Client,
@@ -31,7 +33,7 @@ impl Demo {
         let product = json!({"name": "Product", "role": "runtime", "workspaceId": WORKSPACE, "reveal": true});
         let made = server.done(Method::POST, "/api/tokens", &product).await;
         let product = server.client(made["token"].as_str().expect("a token"));
-        let demo = Self { server, mock, product };
+        let demo = Self { server, deployment: new, mock, product };
         demo.fill().await;
         demo
     }
@@ -67,6 +69,7 @@ impl Demo {
         for number in 1..=10 {
             self.add("exa", &format!("Crawler {number}")).await;
         }
+        self.fill_a_day();
     }
 
     /// Adds a key; answers its id and its secret.
@@ -93,6 +96,28 @@ impl Demo {
         }
     }
 
+    /// A day's use of every key but one that is new: more by day than by night. Told to the database, since nobody waits
+    /// a day for a picture.
+    fn fill_a_day(&self) {
+        let script = "\
+import math, sqlite3, sys, time
+db = sqlite3.connect(sys.argv[1], timeout=10)
+hour = int(time.time()) // 3600
+keys = db.execute('SELECT owner_kind, owner_id, key_id, name FROM provider_key ORDER BY key_id').fetchall()
+for number, (kind, owner, key, name) in enumerate(keys):
+    for back in range(1, 24):
+        day = math.sin(math.pi * ((24 - back) % 24) / 24) ** 2
+        all = int((40 + 25 * (number % 3)) * day * (1 + (number * 7 + back * 5) % 9 / 9)) if name else 0
+        limited = all // 3 if name == 'Batch jobs' and back < 6 else 0
+        refused = all // 2 if name in ('Marketing', 'Old account') and back < 4 else 0
+        db.execute('INSERT OR REPLACE INTO key_usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0)', (kind, owner, key,
+                   (hour - back) * 3600000, all, all - limited - refused, limited, refused))
+db.commit()";
+        let database = self.deployment.data_dir().join("claviger.db");
+        let done = Command::new("python3").args(["-c", script]).arg(database).output().expect("python3 runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// Tells how a key fared, as a product does that sends requests by itself.
     async fn outcome(&self, key: &str, outcome: Value) {
         let path = format!("/api/workspaces/{WORKSPACE}/byok-keys/{key}/outcome");
@@ -108,10 +133,11 @@ impl Demo {
         }
     }
 
-    /// The id of a key, by its label.
-    pub(crate) async fn key(&self, name: &str) -> String {
+    /// The id of a key, by its provider and its label.
+    pub(crate) async fn key(&self, provider: &str, name: &str) -> String {
         let keys = self.server.keys(WORKSPACE).await;
-        let key = keys.iter().find(|key| key["name"] == name).expect("a key of this name");
+        let found = keys.iter().find(|key| key["providerId"] == provider && key["name"] == name);
+        let key = found.expect("a key of this name");
         key["id"].as_str().expect("an id").to_owned()
     }
 

@@ -14,6 +14,7 @@ pub(crate) async fn take(demo: &Demo, camera: &mut Camera) {
     camera.person.sends("Continue").await;
     camera.person.sees_heading("API keys").await;
     camera.page("keys").await;
+    camera.window("keys-first-window").await;
     pages(demo, camera).await;
     dialogs(demo, camera).await;
     refusals(demo, camera).await;
@@ -39,7 +40,7 @@ async fn visit(demo: &Demo, camera: &mut Camera, path: &str, name: &str) {
 }
 
 async fn pages(demo: &Demo, camera: &mut Camera) {
-    let key = format!("/portal/providers/openai/keys/{}", demo.key("Production").await);
+    let key = format!("/portal/providers/openai/keys/{}", demo.key("openai", "Production").await);
     for (path, name) in [
         ("/portal?search=search", "keys-searched"),
         ("/portal?search=nothing-like-it", "keys-nothing-found"),
