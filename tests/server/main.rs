@@ -2,6 +2,7 @@
 
 mod bad_starts;
 mod commands;
+mod console;
 mod health;
 mod import_env;
 mod import_jsonl;

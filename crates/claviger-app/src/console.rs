@@ -59,6 +59,12 @@ pub struct NewConsoleSession {
 }
 
 impl NewConsoleSession {
+    /// The session's id, for people.
+    #[must_use]
+    pub fn id(&self) -> &TokenId {
+        &self.token.id
+    }
+
     /// The text for the session's cookie.
     #[must_use]
     pub fn reveal_cookie(&self) -> &str {

@@ -60,7 +60,7 @@ pub(crate) async fn sign_in(State(console): State<Shared>, request: Request<axum
     };
     match console.app().console.sign_in(fields.get("token").trim()).await {
         Ok(session) => {
-            tracing::info!(until = %session.expires_at, "somebody signed in to the console");
+            tracing::info!(session = %session.id(), until = %session.expires_at, "somebody signed in to the console");
             see_with_cookies(&console.base, &[console.session_cookie(session.reveal_cookie()).as_str()])
         }
         Err(SignInError::NotRoot) => {

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use claviger_app::keyring::TestResult;
-use claviger_app::keys::{ListedKey, PutKey, PutKeyError};
+use claviger_app::keys::{ChangeKeyError, ListedKey, PutKey, PutKeyError};
 use claviger_core::pool::POOL_CAPACITY;
 use claviger_core::{KeyName, Owner, Provider, ProviderId};
 use http::StatusCode;
@@ -287,7 +287,12 @@ pub(crate) async fn rename_form(Path(names): Names, entered: Entered) -> Result<
 pub(crate) async fn rename(Path(names): Names, Posted { entered, fields }: Posted) -> Result<Response, Refused> {
     let found = found(&entered, &names).await?;
     match KeyName::parse(fields.get("name")) {
-        Ok(name) => change(&entered, &found, Some(name), None, "renamed").await,
+        Ok(name) => {
+            let permit = entered.may_manage(&found.owner)?;
+            let keys = &entered.console.app().keys;
+            let renamed = keys.change(&permit, &found.key.record.id, Some(name), None).await;
+            after(&entered, &found, renamed, "renamed")
+        }
         Err(invalid) => {
             let name_error = crate::text::invalid_name(invalid).to_owned();
             let typed = Typed { name: fields.get("name").to_string(), name_error, ..Typed::default() };
@@ -296,15 +301,13 @@ pub(crate) async fn rename(Path(names): Names, Posted { entered, fields }: Poste
     }
 }
 
-async fn change(
+/// On to the owner's page, where the change was made.
+fn after<T>(
     entered: &Entered,
     found: &Found,
-    name: Option<Option<KeyName>>,
-    enabled: Option<bool>,
+    changed: Result<T, ChangeKeyError>,
     done: &str,
 ) -> Result<Response, Refused> {
-    let permit = entered.may_manage(&found.owner)?;
-    let changed = entered.console.app().keys.change(&permit, &found.key.record.id, name, enabled).await;
     changed.map_err(|error| entered.refuse(error))?;
     Ok(entered.after(&owner::path(&found.owner), done))
 }
@@ -312,11 +315,14 @@ async fn change(
 /// The form says what to switch to, as in the portal.
 pub(crate) async fn switch(Path(names): Names, Posted { entered, fields }: Posted) -> Result<Response, Refused> {
     let found = found(&entered, &names).await?;
-    match fields.get("to").as_str() {
-        "on" => change(&entered, &found, None, Some(true), "switched-on").await,
-        "off" => change(&entered, &found, None, Some(false), "switched-off").await,
-        _ => Err(entered.tell(StatusCode::BAD_REQUEST, &crate::text::BAD_FORM)),
-    }
+    let (on, done) = match fields.get("to").as_str() {
+        "on" => (true, "switched-on"),
+        "off" => (false, "switched-off"),
+        _ => return Err(entered.tell(StatusCode::BAD_REQUEST, &crate::text::BAD_FORM)),
+    };
+    let permit = entered.may_manage(&found.owner)?;
+    let switched = entered.console.app().keys.change(&permit, &found.key.record.id, None, Some(on)).await;
+    after(&entered, &found, switched, done)
 }
 
 /// Asks the provider whether it takes the key; its health follows the answer.
@@ -352,6 +358,5 @@ pub(crate) async fn delete(Path(names): Names, Posted { entered, .. }: Posted) -
     let permit = entered.may_manage(&found.owner)?;
     let key = &found.key.record;
     let deleted = entered.console.app().keys.delete(&permit, &key.provider, &key.id).await;
-    deleted.map_err(|error| entered.refuse(error))?;
-    Ok(entered.after(&owner::path(&found.owner), "deleted"))
+    after(&entered, &found, deleted, "deleted")
 }

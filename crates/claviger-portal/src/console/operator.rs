@@ -108,7 +108,7 @@ impl Entered {
     }
 
     pub(crate) fn frame(&self, place: Place, title: &str) -> page::Frame {
-        page::Frame::of(self, place, title)
+        page::Frame::of(self, Some(place), title)
     }
 }
 

@@ -45,12 +45,13 @@ struct Typed {
 }
 
 impl Typed {
-    fn of(fields: &Fields) -> (Self, Option<Option<String>>) {
+    /// What was typed, with what it means as far as nothing is wrong with it.
+    fn of(fields: &Fields) -> (Self, PutOrganization) {
         let (id, name) = (fields.get("id").trim().to_owned(), fields.get("name").trim().to_owned());
         let parsed = KeyName::parse(&name);
         let name_error = parsed.as_ref().err().map_or("", |invalid| crate::text::invalid_name(*invalid));
         let put = parsed.ok().map(|name| name.map(|name| name.as_str().to_owned()));
-        (Self { id, name, name_error, id_error: "" }, put)
+        (Self { id, name, name_error, id_error: "" }, PutOrganization { name: put, keys_enabled: None })
     }
 
     fn is_wrong(&self) -> bool {
@@ -97,7 +98,7 @@ async fn list_page(entered: &Entered, status: StatusCode, typed: Typed) -> Resul
 /// Makes an organization. One that is there is not changed by this: that is for its own page.
 pub(crate) async fn create(Posted { entered, fields }: Posted) -> Result<Response, Refused> {
     let permit = entered.may_manage_organizations()?;
-    let (mut typed, name) = Typed::of(&fields);
+    let (mut typed, put) = Typed::of(&fields);
     let organizations = &entered.console.app().organizations;
     let id: Option<OrganizationId> = typed.id.parse().ok();
     match &id {
@@ -111,7 +112,7 @@ pub(crate) async fn create(Posted { entered, fields }: Posted) -> Result<Respons
     let Some(id) = id.filter(|_| !typed.is_wrong()) else {
         return list_page(&entered, StatusCode::UNPROCESSABLE_ENTITY, typed).await;
     };
-    let made = organizations.put(&permit, id, PutOrganization { name, keys_enabled: None }).await;
+    let made = organizations.put(&permit, id, put).await;
     let made = made.map_err(|error| entered.refuse(error))?;
     Ok(entered.after(&owner::path(&of(&made)), "organization-made"))
 }
@@ -169,11 +170,11 @@ pub(crate) async fn rename(
     Posted { entered, fields }: Posted,
 ) -> Result<Response, Refused> {
     let organization = found(&entered, &segment).await?;
-    let (typed, name) = Typed::of(&fields);
+    let (typed, change) = Typed::of(&fields);
     if typed.is_wrong() {
         return whole_page(&entered, &organization, StatusCode::UNPROCESSABLE_ENTITY, typed).await;
     }
-    put(&entered, &organization, PutOrganization { name, keys_enabled: None }, "organization-changed").await
+    put(&entered, &organization, change, "organization-changed").await
 }
 
 async fn put(

@@ -74,13 +74,13 @@ impl Frame {
         }
     }
 
-    /// Around a page of a session.
-    pub(crate) fn of(entered: &Entered, place: Place, title: &str) -> Self {
+    /// Around a page of a session, which may belong to no part of the console.
+    pub(crate) fn of(entered: &Entered, place: Option<Place>, title: &str) -> Self {
         let base = &entered.console.base;
         let entries = Place::ALL.into_iter().map(|(at, label, path)| Entry {
             label,
             address: format!("{base}{path}"),
-            is_here: at == place,
+            is_here: Some(at) == place,
         });
         Self {
             entries: entries.collect(),
@@ -216,7 +216,7 @@ impl From<DeleteTokenError> for Trouble {
 impl Entered {
     /// Says one thing in the place of the page, to somebody in a session.
     pub(crate) fn tell(&self, status: StatusCode, saying: &Saying) -> Refused {
-        let frame = Frame { notice: None, ..Frame::of(self, Place::Overview, saying.title) };
+        let frame = Frame { notice: None, ..Frame::of(self, None, saying.title) };
         render(status, &SayingPage { frame, words: saying.words }).into()
     }
 
