@@ -171,6 +171,19 @@ async fn positions_do_not_go_back() {
 }
 
 #[tokio::test]
+async fn a_console_session_belongs_to_the_platform_and_is_whole() {
+    let (mut db, _folder) = by_hand().await;
+    let insert = |(kind, id): (&str, &str), hash: usize, root: usize| {
+        let [hash, root] = [hash, root].map(|bytes| format!("zeroblob({bytes})"));
+        format!("INSERT INTO console_session VALUES ('{kind}', '{id}', 'aaaaaaaaaaaaaaaa', {hash}, {root}, 1, 2)")
+    };
+    for wrong in [insert(ACME, 32, 32), insert(("platform", ""), 31, 32), insert(("platform", ""), 32, 33)] {
+        refused(run(&mut db, &wrong).await, "CHECK constraint");
+    }
+    run(&mut db, &insert(("platform", ""), 32, 32)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_token_of_one_workspace_belongs_to_one() {
     let (mut db, _folder) = by_hand().await;
     for (kind, id, role) in [("platform", "", "admin"), ("workspace", "acme", "service"), ("workspace", "acme", "root")]

@@ -112,6 +112,19 @@ async fn insert_token(db: &mut PgConnection, owner: (&str, &str), role: &str) ->
 }
 
 #[tokio::test]
+async fn a_console_session_belongs_to_the_platform_and_is_whole() {
+    let (mut db, _database) = by_hand().await;
+    let insert = |(kind, id): (&str, &str), hash: usize, root: usize| {
+        let [hash, root] = [hash, root].map(|bytes| format!("'\\x{}'", "00".repeat(bytes)));
+        format!("INSERT INTO console_session VALUES ('{kind}', '{id}', 'aaaaaaaaaaaaaaaa', {hash}, {root}, 1, 2)")
+    };
+    for wrong in [insert(ACME, 32, 32), insert(("platform", ""), 31, 32), insert(("platform", ""), 32, 33)] {
+        refused(run(&mut db, &wrong).await, "check constraint");
+    }
+    run(&mut db, &insert(("platform", ""), 32, 32)).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_token_of_one_workspace_belongs_to_one() {
     let (mut db, _database) = by_hand().await;
     for (owner, role) in [(("platform", ""), "admin"), (ACME, "service"), (ACME, "root")] {
