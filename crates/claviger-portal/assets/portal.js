@@ -56,6 +56,12 @@
     region.querySelectorAll('[data-dialog]').forEach((link) => link.setAttribute('aria-haspopup', 'dialog'));
   }
 
+  // An element by its id, or what is left of its provider's row.
+  function near(id) {
+    const row = id && byId('provider-' + id.split('-').slice(1).join('-'));
+    return byId(id) || (row && row.querySelector('a'));
+  }
+
   // Puts new content into a region. What was typed there stays, but in a form that is done with; so does the focus.
   function fill(region, nodes, done) {
     const kept = typed(region).filter((field) => !done || !done.contains(field));
@@ -69,7 +75,7 @@
     if (opened && kept.length && byId(opened.id)) byId(opened.id).open = true;
     enhance(region);
     if (!focused) return;
-    const back = byId(focused);
+    const back = near(focused);
     if (back) back.focus();
     if (!back || document.activeElement !== back) (region.querySelector('[tabindex="-1"]') || main).focus();
   }
@@ -117,7 +123,7 @@
       if (!dialog.open) return undefined;
       dialog.close();
       body.replaceChildren();
-      focusOn(led.get('page'));
+      (near(led.get('page')) || main).focus();
       return given && toast(given.notice);
     }
     if (history.state.page !== page) return location.reload();
@@ -142,12 +148,6 @@
     const isForm = !body.querySelector('[data-live]') || byId('add')?.open;
     (back && body.contains(back) ? back : (isForm && first) || byId('dialog-title') || dialog).focus();
     return given && toast(given.notice);
-  }
-
-  function focusOn(id) {
-    if (byId(id)) return byId(id).focus();
-    const row = id && byId('provider-' + id.split('-').slice(1).join('-'));
-    return ((row && row.querySelector('a')) || main).focus();
   }
 
   function open(link) {
