@@ -133,7 +133,7 @@ pub struct ListedKey {
 #[derive(Debug)]
 pub struct Keys {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) master_keys: Arc<MasterKeys>,
+    pub(crate) masters: Arc<MasterKeys>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) feed: Arc<Feed>,
@@ -269,7 +269,7 @@ impl Keys {
         let (data_key, data_key_use) = if let (Some(data_key), Some(sealed)) = (stored, record.data_key) {
             (data_key, DataKeyUse::Stored(sealed))
         } else {
-            let in_use = in_use(&*self.store, &self.master_keys).await.map_err(PutKeyError::from)?;
+            let in_use = in_use(&*self.store, &self.masters).await.map_err(PutKeyError::from)?;
             let (data_key, sealed) = in_use.new_data_key(&pool.owner, 1).map_err(PutKeyError::Seal)?;
             (data_key, DataKeyUse::New(sealed))
         };
@@ -434,7 +434,7 @@ impl Keys {
 
     pub(crate) fn stored_data_key(&self, pool: &PoolId, record: &PoolRecord) -> Result<Option<DataKey>, PutKeyError> {
         let sealed = record.data_key.as_deref();
-        let opened = sealed.map(|sealed| self.master_keys.open_data_key(&pool.owner, sealed)).transpose();
+        let opened = sealed.map(|sealed| self.masters.open_data_key(&pool.owner, sealed)).transpose();
         opened.map_err(PutKeyError::Unreadable)
     }
 }

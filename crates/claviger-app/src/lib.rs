@@ -173,7 +173,7 @@ impl App {
         };
         let keys = Keys {
             store: Arc::clone(&store),
-            master_keys: Arc::clone(&master_keys),
+            masters: Arc::clone(&master_keys),
             clock: Arc::clone(&clock),
             keyring: Arc::clone(&keyring),
             feed: Arc::clone(&feed),

@@ -284,7 +284,7 @@ pub(crate) enum MasterKeyCommand {
     Status,
     /// Put the configured master key into use, beside running servers, and seal every data key anew under it
     ///
-    /// Every node must have both first: the new one as vault.master_key and the one in use by vault.old_master_keys. A
+    /// Every node must have both first: the new one as `vault.master_key` and the one in use by `vault.old_master_keys`. A
     /// rotation that was broken off goes on when it is begun again.
     Rotate,
 }
