@@ -35,8 +35,14 @@ pub(crate) struct ActorHeader {
 }
 
 /// What may be said of any request that needs a token.
-pub(crate) const TOKEN: &[Code] =
-    &[Code::TokenMissing, Code::TokenInvalid, Code::TokenExpired, Code::InvalidInput, Code::StoreUnavailable];
+pub(crate) const TOKEN: &[Code] = &[
+    Code::TokenMissing,
+    Code::TokenInvalid,
+    Code::TokenExpired,
+    Code::TooManyAttempts,
+    Code::InvalidInput,
+    Code::StoreUnavailable,
+];
 /// What may be said of a request that needs a right.
 pub(crate) const RIGHT: &[Code] = &[Code::Forbidden];
 
@@ -69,6 +75,9 @@ impl Refusal for Denied {
                 Problem::new(Code::TokenInvalid, self)
             }
             Self::Token(AuthenticateError::Expired) => Problem::new(Code::TokenExpired, self),
+            Self::Token(AuthenticateError::TooMany(too_many)) => {
+                Problem::new(Code::TooManyAttempts, too_many).again_in(too_many.seconds())
+            }
             Self::Token(AuthenticateError::Store(error)) => Problem::store(error),
             Self::Forbidden(_) | Self::Elsewhere(_) => Problem::new(Code::Forbidden, self),
             Self::Id(_) => Problem::new(Code::InvalidInput, self).at("id"),
@@ -84,8 +93,7 @@ impl<R: Asked> FromRequestParts<Shared> for Allowed<R> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Shared) -> Result<Self, Problem> {
-        let principal = authenticate(&api.app.access, &parts.headers).await?;
-        let principal = principal.calling_from(parts.extensions.get().map(|ClientAddress(address)| *address));
+        let principal = authenticate(&api.app.access, parts).await?;
         let place = Place::of(parts).await;
         let actor = actor(&principal, &parts.headers);
         // A header that is wrong is told only to those who may do what they ask for.
@@ -189,14 +197,15 @@ impl Asked for ResolveKeys {
     }
 }
 
-async fn authenticate(access: &Access, headers: &HeaderMap) -> Result<Principal, Denied> {
-    let mut shown = headers.get_all(AUTHORIZATION).iter();
+async fn authenticate(access: &Access, parts: &Parts) -> Result<Principal, Denied> {
+    let mut shown = parts.headers.get_all(AUTHORIZATION).iter();
     let header = shown.next().ok_or(Denied::NoToken)?;
     if shown.next().is_some() {
         return Err(Denied::SeveralTokens);
     }
     let token = bearer(header.as_bytes()).ok_or(Denied::NoToken)?;
-    Ok(access.authenticate(token).await?)
+    let from = parts.extensions.get().copied().unwrap_or(ClientAddress::UNKNOWN);
+    Ok(access.authenticate(token, from).await?)
 }
 
 fn bearer(header: &[u8]) -> Option<&[u8]> {

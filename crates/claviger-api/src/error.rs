@@ -67,6 +67,7 @@ codes! {
     KeyGivenBySetting "key_given_by_setting" CONFLICT "the key is given by a setting, and can be changed only there";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "the body has more than 64 KiB";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "the body is not sent as `application/json`";
+    TooManyAttempts "too_many_attempts" TOO_MANY_REQUESTS "too many bad tokens came from this address; `Retry-After` says when the next one is answered";
     PoolCooling "pool_cooling" TOO_MANY_REQUESTS "every key rests; `Retry-After` says when the first one is back";
     Internal "internal" INTERNAL_SERVER_ERROR "Claviger failed; its log says why";
     PoolUnreadable "pool_unreadable" SERVICE_UNAVAILABLE "there are keys, and they cannot be opened";

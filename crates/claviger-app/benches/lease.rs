@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 
+use claviger_app::ClientAddress;
 use claviger_core::ProviderId;
 use claviger_testkit::{TestApp, answered};
 
@@ -23,7 +24,7 @@ fn lease(criterion: &mut Criterion) {
     // Brings pool and token into memory, so that what is measured waits for nothing.
     runtime.block_on(async {
         drop(test.app.keyring.lease(&workspace, &provider).await.expect("a key"));
-        test.app.access.authenticate(token.as_bytes()).await.expect("a valid token");
+        test.app.access.authenticate(token.as_bytes(), ClientAddress::UNKNOWN).await.expect("a valid token");
     });
     criterion.bench_function("lease", |bencher| {
         bencher.iter(|| {
@@ -34,7 +35,9 @@ fn lease(criterion: &mut Criterion) {
         });
     });
     criterion.bench_function("authenticate", |bencher| {
-        bencher.iter(|| ready(test.app.access.authenticate(token.as_bytes())).expect("a valid token"));
+        bencher.iter(|| {
+            ready(test.app.access.authenticate(token.as_bytes(), ClientAddress::UNKNOWN)).expect("a valid token")
+        });
     });
 }
 

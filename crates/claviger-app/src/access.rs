@@ -14,6 +14,8 @@ use claviger_core::{Action, Clock, Owner, Role, Timestamp, TokenId, WorkspaceId}
 use claviger_seal::{MalformedToken, PresentedToken, TokenHash};
 use claviger_store::{PortalPass, Store, StoreError, TokenRecord};
 
+use crate::attempts::{Attempts, BadTokens, TooManyAttempts};
+use crate::client::ClientAddress;
 use crate::live::{Live, Weight};
 
 /// A token that was not accepted.
@@ -28,6 +30,9 @@ pub enum AuthenticateError {
     /// Its time is over.
     #[error("the token has expired")]
     Expired,
+    /// See [`TooManyAttempts`].
+    #[error(transparent)]
+    TooMany(#[from] TooManyAttempts),
     /// The token is not in memory, and the database does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -318,6 +323,7 @@ pub struct Access {
     clock: Arc<dyn Clock>,
     root: OnceLock<TokenHash>,
     tokens: Live<TokenId, Option<KnownToken>>,
+    attempts: Arc<Attempts>,
 }
 
 #[derive(Debug)]
@@ -327,8 +333,13 @@ pub(crate) struct KnownToken {
 }
 
 impl Access {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, tokens: Live<TokenId, Option<KnownToken>>) -> Self {
-        Self { store, clock, root: OnceLock::new(), tokens }
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        tokens: Live<TokenId, Option<KnownToken>>,
+        attempts: Arc<Attempts>,
+    ) -> Self {
+        Self { store, clock, root: OnceLock::new(), tokens, attempts }
     }
 
     /// Lets the root token in. Only the first one counts.
@@ -347,54 +358,112 @@ impl Access {
         Some(TokenHash::of(&[b"console ", id.as_str().as_bytes(), b" of ", root.as_bytes().as_slice()].concat()))
     }
 
-    /// Proves a token.
-    pub async fn authenticate(&self, text: &[u8]) -> Result<Principal, AuthenticateError> {
+    /// How many bad tokens were shown, links to the portal and its sessions among them.
+    #[must_use]
+    pub fn bad_tokens(&self) -> BadTokens {
+        self.attempts.counts()
+    }
+
+    /// Proves a token that came from this address.
+    pub async fn authenticate(&self, text: &[u8], from: ClientAddress) -> Result<Principal, AuthenticateError> {
         let presented = match PresentedToken::parse(text) {
             Ok(presented) => presented,
             // A root token given from outside may have any form.
             Err(MalformedToken::Foreign | MalformedToken::Damaged) if self.is_root(text) => {
                 return Ok(Principal::root(Via::Api));
             }
-            Err(MalformedToken::Foreign | MalformedToken::Damaged) => return Err(AuthenticateError::Malformed),
+            Err(MalformedToken::Foreign | MalformedToken::Damaged) => {
+                return Err(self.counted(AuthenticateError::Malformed, from));
+            }
         };
         if let Some(slot) = self.tokens.slot_if_any(presented.id())
             && let Some(kept) = self.tokens.kept(&slot)
         {
-            return self.prove(&presented, Option::as_ref(&kept));
+            return self.prove(&presented, Option::as_ref(&kept)).map_err(|error| self.counted(error, from));
         }
         if self.is_root(text) {
             return Ok(Principal::root(Via::Api));
         }
         // Boxed, so that the state of a request that finds its token in memory stays small.
-        Box::pin(self.authenticate_from_store(presented)).await
+        Box::pin(self.authenticate_from_store(presented, from)).await
     }
 
-    async fn authenticate_from_store(&self, presented: PresentedToken<'_>) -> Result<Principal, AuthenticateError> {
-        let id: TokenId = presented.id().parse().map_err(|_| AuthenticateError::Malformed)?;
-        let slot = self.tokens.slot(&id);
-        let read = self.tokens.obtain(&id, &slot, async || {
-            Ok(self.store.token(id.as_str()).await?.map(|record| KnownToken::of(&record)))
-        });
-        let known = read.await?;
+    /// The error of a bad token, counted; of too many, where there were.
+    fn counted(&self, error: AuthenticateError, from: ClientAddress) -> AuthenticateError {
+        match error {
+            AuthenticateError::Malformed | AuthenticateError::Unknown => {
+                self.attempts.count(from).map_or_else(Into::into, |()| error)
+            }
+            // Whoever has the secret does not guess.
+            AuthenticateError::Expired | AuthenticateError::TooMany(_) | AuthenticateError::Store(_) => error,
+        }
+    }
+
+    async fn authenticate_from_store(
+        &self,
+        presented: PresentedToken<'_>,
+        from: ClientAddress,
+    ) -> Result<Principal, AuthenticateError> {
+        let Ok(id) = presented.id().parse::<TokenId>() else {
+            return Err(self.counted(AuthenticateError::Malformed, from));
+        };
+        // A token of which there is a slot was good once, and is looked up whatever else came from its address.
+        if self.tokens.slot_if_any(&id).is_some() {
+            return self.look_up(&presented, &id).await.map_err(|error| self.counted(error, from));
+        }
+        if self.attempts.is_unknown(&id) {
+            return self.prove(&presented, None).map_err(|error| self.counted(error, from));
+        }
+        let attempt = self.attempts.begin(from)?;
+        match self.look_up(&presented, &id).await {
+            Err(AuthenticateError::Unknown) => {
+                attempt.is_bad(from)?;
+                Err(AuthenticateError::Unknown)
+            }
+            proven => {
+                attempt.give_back();
+                proven
+            }
+        }
+    }
+
+    async fn look_up(&self, presented: &PresentedToken<'_>, id: &TokenId) -> Result<Principal, AuthenticateError> {
+        let slot = self.tokens.slot(id);
+        let read = self
+            .tokens
+            .obtain(id, &slot, async || Ok(self.store.token(id.as_str()).await?.map(|record| KnownToken::of(&record))));
+        let known = match read.await {
+            Ok(known) => known,
+            Err(error) => {
+                if self.tokens.is_empty(&slot) {
+                    self.tokens.remove(id);
+                }
+                return Err(error.into());
+            }
+        };
         if known.is_none() {
             // Tokens that do not exist must not push those that do out of memory.
-            self.tokens.remove(&id);
+            self.tokens.remove(id);
+            self.attempts.note_unknown(id);
         }
-        self.prove(&presented, Option::as_ref(&known))
+        self.prove(presented, Option::as_ref(&known))
     }
+
+    /// An unknown token costs as much as a wrong one.
 
     fn prove(
         &self,
         presented: &PresentedToken<'_>,
         known: Option<&KnownToken>,
     ) -> Result<Principal, AuthenticateError> {
-        let known = known.ok_or(AuthenticateError::Unknown)?;
-        if !known.hash.is_of(presented) {
-            return Err(AuthenticateError::Unknown);
-        }
-        match known.principal.expires_at {
-            Some(end) if end <= self.clock.now() => Err(AuthenticateError::Expired),
-            _ => Ok(known.principal.clone()),
+        let nobody = TokenHash::of_nothing();
+        let is_right = known.map_or(&nobody, |known| &known.hash).is_of(presented);
+        match known {
+            Some(known) if is_right => match known.principal.expires_at {
+                Some(end) if end <= self.clock.now() => Err(AuthenticateError::Expired),
+                _ => Ok(known.principal.clone()),
+            },
+            Some(_) | None => Err(AuthenticateError::Unknown),
         }
     }
 

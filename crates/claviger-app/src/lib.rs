@@ -1,6 +1,7 @@
 //! Claviger's use cases: the only place where the store and the seals meet.
 
 pub mod access;
+mod attempts;
 pub mod audit;
 mod client;
 pub mod console;
@@ -32,6 +33,7 @@ use claviger_core::{Catalogue, Clock};
 use claviger_seal::{MasterKeys, NewToken, TokenHash};
 use claviger_store::ChangeSink;
 
+pub use attempts::{BadTokens, TooManyAttempts};
 pub use claviger_store::{
     AuditFilter, ConsoleSession, Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PortalGrant, PortalPass,
     PutWorkspaceError, Store, StoreError, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace,
@@ -41,6 +43,7 @@ pub use live::Capacity;
 pub use start::{StartError, prove};
 
 use access::Access;
+use attempts::Attempts;
 use audit::Audit;
 use console::Console;
 use feed::Feed;
@@ -80,6 +83,8 @@ pub struct Parts {
     pub cache: Cache,
     /// Where the portal is.
     pub portal: PortalPlace,
+    /// How many bad tokens a minute an address may show; 0 for any number.
+    pub bad_token_limit: u32,
 }
 
 /// What is kept in memory at most, and for how long beyond the last proof that it is true.
@@ -141,14 +146,16 @@ pub struct App {
 impl App {
     /// Proves the master key and puts everything together. There is no root token yet.
     pub async fn start(parts: Parts) -> Result<Self, StartError> {
-        let Parts { store, master_keys, catalogue, clock, platform_keys, rotation, prober, courier, cache, portal } =
-            parts;
+        let Parts { store, master_keys, catalogue, clock, platform_keys, rotation, prober, courier, cache, .. } = parts;
+        let (portal, bad_token_limit) = (parts.portal, parts.bad_token_limit);
         start::prove_or_put(&*store, &master_keys).await?;
         start::prove_complete(&*store, &master_keys).await?;
         let master_keys = Arc::new(master_keys);
         let trust = Arc::new(Trust::new(Arc::clone(&clock), cache.stale_grace));
         let tokens = Live::new(cache.of_tokens(), Arc::clone(&trust));
-        let access = Arc::new(Access::new(Arc::clone(&store), Arc::clone(&clock), tokens));
+        let attempts = Arc::new(Attempts::new(Arc::clone(&clock), bad_token_limit));
+        let access = Access::new(Arc::clone(&store), Arc::clone(&clock), tokens, Arc::clone(&attempts));
+        let access = Arc::new(access);
         let platform = PlatformKeys::new(master_keys.wanted(), platform_keys, clock.now())?;
         let keyring = Arc::new(Keyring::new(
             Arc::clone(&store),
@@ -185,6 +192,7 @@ impl App {
             clock: Arc::clone(&clock),
             catalogue: catalogue.clone(),
             place: portal,
+            attempts,
         };
         let console = Console { store: Arc::clone(&store), clock: Arc::clone(&clock), access: Arc::clone(&access) };
         let usage = Usage { store: Arc::clone(&store), clock: Arc::clone(&clock) };

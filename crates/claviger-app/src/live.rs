@@ -140,6 +140,11 @@ where
         self.trust.holds().then_some(kept)
     }
 
+    /// Whether the slot keeps nothing, true or not.
+    pub(crate) fn is_empty(&self, slot: &Slot<T, C>) -> bool {
+        slot.kept.load().is_none()
+    }
+
     /// What the slot is for: as it is kept, if that is true, or else as `read` brings it from the database. Where the
     /// database cannot be reached, it is what is kept all the same, if the operator allows that for a while.
     pub(crate) async fn obtain(

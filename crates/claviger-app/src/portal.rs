@@ -17,6 +17,8 @@ use claviger_store::{AddPortalLinkError, Page, PortalGrant, PortalPass, Store, S
 use zeroize::Zeroizing;
 
 use crate::access::{ManagePortal, Permit, Principal};
+use crate::attempts::{Attempts, TooManyAttempts};
+use crate::client::ClientAddress;
 use crate::form::FormToken;
 
 /// How long a link may be opened where nothing else is said: long enough for a redirect, or a mail that is awaited.
@@ -71,6 +73,9 @@ pub enum OpenPortalError {
     /// Its time is over.
     #[error("the link has expired")]
     Expired,
+    /// See [`TooManyAttempts`].
+    #[error(transparent)]
+    TooMany(#[from] TooManyAttempts),
     /// No randomness.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -91,6 +96,9 @@ pub enum PortalSessionError {
         /// Where it leads back to, which is where a new link comes from.
         return_url: Option<String>,
     },
+    /// See [`TooManyAttempts`].
+    #[error(transparent)]
+    TooMany(#[from] TooManyAttempts),
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -210,6 +218,7 @@ pub struct Portal {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) catalogue: Catalogue,
     pub(crate) place: PortalPlace,
+    pub(crate) attempts: Arc<Attempts>,
 }
 
 impl Portal {
@@ -296,17 +305,20 @@ impl Portal {
         Ok(NewPass { token, pass })
     }
 
-    /// Looks where a link leads, and does not use it up.
-    pub async fn look(&self, workspace: &str, text: &str) -> Result<PortalPass, OpenPortalError> {
-        let (workspace, id) = place(workspace, text).ok_or(OpenPortalError::Unknown)?;
-        let found = self.store.portal_link(&workspace, &id).await?;
-        let link = found.filter(|link| is_of(link, text)).ok_or(OpenPortalError::Unknown)?;
+    /// Looks where a link leads that came from this address, and does not use it up.
+    pub async fn look(&self, workspace: &str, text: &str, from: ClientAddress) -> Result<PortalPass, OpenPortalError> {
+        let Some((workspace, id)) = place(workspace, text) else {
+            self.attempts.count(from)?;
+            return Err(OpenPortalError::Unknown);
+        };
+        let found = self.proven::<OpenPortalError>(text, from, self.store.portal_link(&workspace, &id)).await?;
+        let link = found.ok_or(OpenPortalError::Unknown)?;
         if link.expires_at <= self.clock.now() { Err(OpenPortalError::Expired) } else { Ok(link) }
     }
 
     /// Uses a link up, and begins a session.
-    pub async fn open(&self, workspace: &str, text: &str) -> Result<NewPass, OpenPortalError> {
-        let link = self.look(workspace, text).await?;
+    pub async fn open(&self, workspace: &str, text: &str, from: ClientAddress) -> Result<NewPass, OpenPortalError> {
+        let link = self.look(workspace, text, from).await?;
         let session = self.pass(link.grant.clone(), SESSION_LIFE)?;
         let act = Principal::in_portal(&session.pass).act(None, session.pass.created_at);
         if self.store.open_portal_link(&link, &session.pass, &act).await? {
@@ -316,13 +328,43 @@ impl Portal {
         }
     }
 
-    /// Proves a session by the text of its cookie.
-    pub async fn prove(&self, cookie: &str) -> Result<PortalSession, PortalSessionError> {
+    /// What the database has for a link or session, if its text is right. One that was right before is looked up
+    /// whatever else came from its address.
+    async fn proven<E: From<StoreError> + From<TooManyAttempts>>(
+        &self,
+        text: &str,
+        from: ClientAddress,
+        look_up: impl Future<Output = Result<Option<PortalPass>, StoreError>>,
+    ) -> Result<Option<PortalPass>, E> {
+        let hash = TokenHash::of(text.as_bytes());
+        let attempt = if self.attempts.was_proven(&hash) { None } else { Some(self.attempts.begin(from)?) };
+        let found = look_up.await;
+        // What could not be looked up does not count.
+        let is_bad = matches!(&found, Ok(found) if !is_of(found.as_ref(), text));
+        match attempt {
+            Some(attempt) if is_bad => attempt.is_bad(from)?,
+            Some(attempt) => {
+                attempt.give_back();
+                if found.is_ok() {
+                    self.attempts.note_proven(&hash);
+                }
+            }
+            None if is_bad => self.attempts.count(from)?,
+            None => {}
+        }
+        Ok(found?.filter(|_| !is_bad))
+    }
+
+    /// Proves a session by the text of its cookie, which came from this address.
+    pub async fn prove(&self, cookie: &str, from: ClientAddress) -> Result<PortalSession, PortalSessionError> {
         // A token has no dot, and a workspace's id may.
-        let (text, workspace) = cookie.split_once('.').ok_or(PortalSessionError::Unknown)?;
-        let (workspace, id) = place(workspace, text).ok_or(PortalSessionError::Unknown)?;
-        let found = self.store.portal_session(&workspace, &id).await?;
-        let pass = found.filter(|pass| is_of(pass, text)).ok_or(PortalSessionError::Unknown)?;
+        let named = cookie.split_once('.').and_then(|(text, workspace)| Some((text, place(workspace, text)?)));
+        let Some((text, (workspace, id))) = named else {
+            self.attempts.count(from)?;
+            return Err(PortalSessionError::Unknown);
+        };
+        let found = self.proven::<PortalSessionError>(text, from, self.store.portal_session(&workspace, &id)).await?;
+        let pass = found.ok_or(PortalSessionError::Unknown)?;
         if pass.expires_at <= self.clock.now() {
             return Err(PortalSessionError::Expired { return_url: pass.grant.return_url });
         }
@@ -387,6 +429,8 @@ fn place(workspace: &str, text: &str) -> Option<(WorkspaceId, TokenId)> {
     Some((workspace.parse().ok()?, presented.id().parse().ok()?))
 }
 
-fn is_of(pass: &PortalPass, text: &str) -> bool {
-    TokenHash::from_bytes(pass.hash).is_of_text(text.as_bytes())
+/// One that is unknown costs as much as one that is wrong.
+fn is_of(pass: Option<&PortalPass>, text: &str) -> bool {
+    let hash = pass.map_or_else(TokenHash::of_nothing, |pass| TokenHash::from_bytes(pass.hash));
+    hash.is_of_text(text.as_bytes()) && pass.is_some()
 }

@@ -55,7 +55,7 @@ impl Imagined {
         let record = keys.store.pool(id).await?;
         let data_key = match keys.stored_data_key(id, &record)? {
             Some(data_key) => data_key,
-            None => keys.master_keys.wanted().new_data_key(&id.owner, 1)?.0,
+            None => keys.masters.wanted().new_data_key(&id.owner, 1)?.0,
         };
         let given = if id.owner == Owner::Platform { keys.keyring.platform.of(&id.provider).count() } else { 0 };
         Ok(Self { data_key, keys: record.keys.iter().map(|key| key.fingerprint).collect(), given })

@@ -100,6 +100,9 @@ impl Refusal {
             Self::Token(AuthenticateError::Malformed | AuthenticateError::Unknown) => {
                 (S::UNAUTHORIZED, "authentication_error", "token_invalid")
             }
+            Self::Token(AuthenticateError::TooMany(_)) => {
+                (S::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_attempts")
+            }
             Self::Token(AuthenticateError::Expired) => (S::UNAUTHORIZED, "authentication_error", "token_expired"),
             Self::Token(AuthenticateError::Store(_)) | Self::Lease(_, LeaseError::Store(_)) => {
                 (S::SERVICE_UNAVAILABLE, "api_error", "store_unavailable")
@@ -159,6 +162,7 @@ impl Refusal {
     fn retry_after(&self, status: StatusCode) -> Option<u64> {
         match self {
             Self::Lease(_, LeaseError::Cooling { wait }) | Self::Unavailable(wait) => Some(whole_seconds(*wait)),
+            Self::Token(AuthenticateError::TooMany(too_many)) => Some(too_many.seconds()),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
     }

@@ -281,10 +281,10 @@ async fn serve(
 
 impl Worker {
     async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Reply> {
+        let client = self.client(request.headers(), peer);
         if address::is_gateway(request.uri()) {
-            self.gateway.handle(&self.upstreams, request).await
+            self.gateway.handle(&self.upstreams, request, client).await
         } else {
-            let client = self.client(request.headers(), peer);
             request.extensions_mut().insert(client);
             self.control.answer(request).await
         }

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use claviger_app::App;
 use claviger_app::keyring::{Lease, LeaseError, Outcome, Tried, Wanted};
+use claviger_app::{App, ClientAddress};
 use claviger_core::catalogue::Auth;
 use claviger_core::health::{Answer, Class, Verdict, judge};
 use claviger_core::{KeySecret, ProviderId, WorkspaceId, path};
@@ -130,11 +130,16 @@ impl Gateway {
     }
 
     /// Answers one request.
-    pub(crate) async fn handle(&self, upstreams: &Upstreams, request: Request<Incoming>) -> Response<Reply> {
+    pub(crate) async fn handle(
+        &self,
+        upstreams: &Upstreams,
+        request: Request<Incoming>,
+        from: ClientAddress,
+    ) -> Response<Reply> {
         // Not the caller's: what stands there could be anything, a key put into the wrong header among it, and the id is
         // logged and sent back.
         let request_id = new_request_id();
-        let mut response = match self.relay(upstreams, request, &request_id).await {
+        let mut response = match self.relay(upstreams, request, (from, &request_id)).await {
             Ok(response) => response,
             Err(refusal) => {
                 self.metrics.refused(refusal.code());
@@ -152,7 +157,7 @@ impl Gateway {
         &self,
         upstreams: &Upstreams,
         mut request: Request<Incoming>,
-        request_id: &HeaderValue,
+        (from, request_id): (ClientAddress, &HeaderValue),
     ) -> Result<Response<Reply>, Refusal> {
         // TRACE has a provider's server send the request back, with the key in it; CONNECT is for proxies.
         if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
@@ -164,7 +169,7 @@ impl Gateway {
         let route = self.routes.get(address.provider);
         let provider = route.map(|route| &*route.provider);
         let token = credential::find(&headers, address.query, provider).ok_or(Refusal::NoToken)?.into_owned();
-        let workspace = self.authenticate(&headers, &token).await?;
+        let workspace = self.authenticate(&headers, &token, from).await?;
         let route = route.ok_or_else(|| Refusal::UnknownProvider(address.provider.to_owned()))?;
         let destination = Destination::new(route, address.path, address.query);
         // Without the alias, which may have stood before a second slash.
@@ -290,8 +295,13 @@ impl Gateway {
         })
     }
 
-    async fn authenticate(&self, headers: &HeaderMap, token: &[u8]) -> Result<WorkspaceId, Refusal> {
-        let principal = self.app.access.authenticate(token).await?;
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        token: &[u8],
+        from: ClientAddress,
+    ) -> Result<WorkspaceId, Refusal> {
+        let principal = self.app.access.authenticate(token, from).await?;
         let named = match headers.get(WORKSPACE) {
             None => None,
             Some(name) => {

@@ -3,8 +3,9 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
+use claviger_app::TooManyAttempts;
 use claviger_core::portal::PortalRole;
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, StatusCode};
 
 use crate::look::Look;
@@ -131,6 +132,13 @@ pub(crate) fn say_in(frame: Frame, status: StatusCode, saying: &Saying, (typed, 
 pub(crate) fn tell(portal: &Portal, visitor: &Visitor, status: StatusCode, saying: &Saying) -> Response {
     let frame = Frame { notice: None, ..Frame::of(portal, visitor, saying.title) };
     render(status, &SayingPage { frame, words: saying.words, typed: String::new(), onward: portal.base.clone() })
+}
+
+/// Too many links and sessions that are none came from the visitor's address.
+pub(crate) fn too_many(portal: &Portal, look: Look, too_many: TooManyAttempts) -> Response {
+    let mut response = say(portal, look, StatusCode::TOO_MANY_REQUESTS, &text::TOO_MANY_ATTEMPTS);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(too_many.seconds()));
+    response
 }
 
 /// What failed is for the log, and not for the page.

@@ -171,6 +171,10 @@ pub(crate) const GONE: Saying = Saying {
 };
 pub(crate) const NOTHING_HERE: Saying =
     Saying { title: "There is nothing here", words: "The address may be mistyped." };
+pub(crate) const TOO_MANY_ATTEMPTS: Saying = Saying {
+    title: "Please wait a moment",
+    words: "Too many links and sessions that are none came from your network. Try again in a minute.",
+};
 pub(crate) const UNAVAILABLE: Saying = Saying {
     title: "This does not work at the moment",
     words: "It is not your fault, and it passes as a rule. Try again in a moment.",

@@ -1,14 +1,15 @@
 //! Who asks: the session's cookie, and whether a form is the session's own.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::response::Response;
-use claviger_app::PortalPass;
 use claviger_app::access::{Forbidden, ListKeys, ManageKeys, ManagePortal, Permit};
 use claviger_app::portal::{NewPass, PortalSession, PortalSessionError};
+use claviger_app::{ClientAddress, PortalPass};
 use claviger_core::Owner;
 use http::header::{COOKIE, HOST, ORIGIN};
 use http::request::Parts;
@@ -101,10 +102,14 @@ impl Portal {
     }
 
     /// The session of a request.
-    pub(crate) async fn session(&self, headers: &HeaderMap) -> Result<PortalSession, PortalSessionError> {
+    pub(crate) async fn session(
+        &self,
+        headers: &HeaderMap,
+        from: ClientAddress,
+    ) -> Result<PortalSession, PortalSessionError> {
         let way = self.way(headers).ok_or(PortalSessionError::Unknown)?;
         let shown = cookie(headers, self.cookie_name(way)).ok_or(PortalSessionError::Unknown)?;
-        let session = self.app.portal.prove(shown).await?;
+        let session = self.app.portal.prove(shown, from).await?;
         if Way::of(&session.pass) == way { Ok(session) } else { Err(PortalSessionError::Unknown) }
     }
 
@@ -120,6 +125,23 @@ impl Portal {
         (site.is_some() || origin.is_some())
             && site.is_none_or(|site| site == "same-origin")
             && origin.is_none_or(is_own)
+    }
+}
+
+/// Where a request comes from.
+pub(crate) struct Sender(pub(crate) ClientAddress);
+
+impl Sender {
+    pub(crate) fn of(parts: &Parts) -> ClientAddress {
+        parts.extensions.get().copied().unwrap_or(ClientAddress::UNKNOWN)
+    }
+}
+
+impl FromRequestParts<Shared> for Sender {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _portal: &Shared) -> Result<Self, Infallible> {
+        Ok(Self(Self::of(parts)))
     }
 }
 
@@ -159,11 +181,13 @@ impl Visitor {
         self.session.principal.permit_on(self.owner(), None)
     }
 
-    async fn of(portal: &Portal, headers: &HeaderMap, uri: &Uri) -> Result<Self, (Look, PortalSessionError)> {
-        let query = query(uri);
+    async fn of(portal: &Portal, parts: &Parts) -> Result<Self, (Look, PortalSessionError)> {
+        let headers = &parts.headers;
+        let query = query(&parts.uri);
         let look = Look::of(&query, headers);
+        let from = Sender::of(parts);
         let found = async {
-            let session = portal.session(headers).await?;
+            let session = portal.session(headers, from).await?;
             let workspace = portal.app.portal.workspace_name(&session).await?;
             Ok::<_, PortalSessionError>((session, workspace))
         };
@@ -177,6 +201,7 @@ fn refuse(portal: &Portal, headers: &HeaderMap, (look, error): (Look, PortalSess
     let (saying, return_url) = match error {
         PortalSessionError::Unknown => (&text::NO_SESSION, None),
         PortalSessionError::Expired { return_url } => (&text::SESSION_EXPIRED, return_url),
+        PortalSessionError::TooMany(too_many) => return page::too_many(portal, look, too_many),
         PortalSessionError::Store(error) => return page::unavailable(portal, look, &error),
     };
     let embedded = portal.way(headers) == Some(Way::Frame);
@@ -188,7 +213,7 @@ impl FromRequestParts<Shared> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, portal: &Shared) -> Result<Self, Response> {
-        let visitor = Self::of(portal, &parts.headers, &parts.uri).await;
+        let visitor = Self::of(portal, parts).await;
         visitor.map_err(|refused| refuse(portal, &parts.headers, refused, ""))
     }
 }
@@ -206,7 +231,7 @@ impl FromRequest<Shared> for Posted {
         let (parts, body) = request.into_parts();
         let fields = portal.read_form(&parts, body).await;
         let fields = fields.map_err(|(status, saying)| say(portal, Look::default(), status, saying))?;
-        let visitor = Visitor::of(portal, &parts.headers, &parts.uri).await;
+        let visitor = Visitor::of(portal, &parts).await;
         let visitor = visitor.map_err(|refused| refuse(portal, &parts.headers, refused, fields.get("name")))?;
         if !visitor.session.sent(fields.get("form")) {
             return Err(say(portal, Look::default(), StatusCode::FORBIDDEN, &text::FOREIGN_FORM));

@@ -140,6 +140,12 @@ impl TokenHash {
         Self(bytes)
     }
 
+    /// What is the hash of no text that anybody could find: to compare with where there is nothing to compare with.
+    #[must_use]
+    pub fn of_nothing() -> Self {
+        Self([0; 32])
+    }
+
     /// From stored bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {

@@ -40,6 +40,8 @@ pub struct TestSettings {
     pub portal: PortalPlace,
     /// How long what is in memory may be used beyond its time.
     pub stale_grace: Duration,
+    /// How many bad tokens a minute an address may show.
+    pub bad_token_limit: u32,
 }
 
 impl Default for TestSettings {
@@ -52,6 +54,7 @@ impl Default for TestSettings {
             courier: None,
             portal: portal(),
             stale_grace: Duration::ZERO,
+            bad_token_limit: 0,
         }
     }
 }
@@ -124,7 +127,7 @@ impl TestApp {
         master_keys: MasterKeys,
         settings: TestSettings,
     ) -> Result<Self, StartError> {
-        let TestSettings { catalogue, platform_keys, rotation, prober, courier, portal, stale_grace } = settings;
+        let TestSettings { catalogue, platform_keys, rotation, prober, courier, portal, stale_grace, .. } = settings;
         let store = SqliteStore::open(&folder.path().join("claviger.db")).await.expect("a database");
         let store: Arc<dyn Store> = Arc::new(store);
         let clock = Arc::new(ManualClock::new());
@@ -139,6 +142,7 @@ impl TestApp {
             courier,
             cache: Cache { entries: 1_000, bytes: 64 << 20, stale_grace },
             portal,
+            bad_token_limit: settings.bad_token_limit,
         };
         let app = Arc::new(App::start(parts).await?);
         Ok(Self { app, clock, store, folder, master })

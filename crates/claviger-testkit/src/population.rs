@@ -54,6 +54,7 @@ impl Population {
             prober: None,
             courier: None,
             cache: Cache { entries: 1_000, bytes: 64 << 20, stale_grace: Duration::ZERO },
+            bad_token_limit: 0,
             portal: PortalPlace::default(),
         };
         let app = Arc::new(App::start(parts).await.expect("an app on the database"));

@@ -33,6 +33,12 @@ impl Collector for Counts {
         for (code, count) in self.gateway.refusals() {
             refusals.encode_family(&[("code", code)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
+        let help = "Bad tokens, links and sessions that were shown, by whether there were too many from their address";
+        let mut bad = encoder.encode_descriptor("claviger_bad_tokens", help, None, MetricType::Counter)?;
+        let counts = self.app.access.bad_tokens();
+        for (too_many, count) in [("no", counts.refused.saturating_sub(counts.limited)), ("yes", counts.limited)] {
+            bad.encode_family(&[("too_many", too_many)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
+        }
         let help = "Open connections of callers";
         let mut connections = encoder.encode_descriptor("claviger_connections", help, None, MetricType::Gauge)?;
         connections.encode_gauge(&self.gateway.connections())?;

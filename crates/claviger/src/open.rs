@@ -196,8 +196,21 @@ async fn start(
     let clock = Arc::new(SystemClock::new());
     let cache = settings.cache();
     let portal = settings.portal()?;
-    let parts = Parts { store, master_keys, catalogue, clock, platform_keys, rotation, prober, courier, cache, portal };
-    Ok(App::start(parts).await?)
+    let bad_token_limit = settings.auth.bad_token_limit;
+    Ok(App::start(Parts {
+        store,
+        master_keys,
+        catalogue,
+        clock,
+        platform_keys,
+        rotation,
+        prober,
+        courier,
+        cache,
+        portal,
+        bad_token_limit,
+    })
+    .await?)
 }
 
 fn make_folder(data_dir: &Path) -> anyhow::Result<()> {

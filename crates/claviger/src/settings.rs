@@ -37,7 +37,6 @@ pub(crate) struct Settings {
     pub(crate) database: DatabaseSettings,
     #[serde(default)]
     pub(crate) vault: Vault,
-    #[serde(default)]
     pub(crate) auth: AuthSettings,
     platform: Platform,
     #[serde(default)]
@@ -101,10 +100,11 @@ pub(crate) struct Vault {
     pub(crate) old_master_keys_command: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuthSettings {
     pub(crate) root_token: Option<Secret>,
+    pub(crate) bad_token_limit: u32,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,6 @@
 //! Links to the portal, and its sessions.
 
+use claviger_app::ClientAddress;
 use claviger_app::portal::PortalPlace;
 use claviger_testkit::TestSettings;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ const SESSIONS: &str = "/api/workspaces/acme/portal-sessions";
 async fn open(world: &World, url: &str) -> String {
     let (rest, text) = url.rsplit_once('/').unwrap();
     let workspace = rest.rsplit('/').next().unwrap();
-    world.test.app.portal.open(workspace, text).await.unwrap().reveal_cookie().to_string()
+    world.test.app.portal.open(workspace, text, ClientAddress::UNKNOWN).await.unwrap().reveal_cookie().to_string()
 }
 
 #[tokio::test]
@@ -72,11 +73,11 @@ async fn sessions_are_listed_and_ended() {
         "createdAt": "2026-01-01T00:00:00.000Z", "expiresAt": "2026-01-01T01:00:00.000Z"
     });
     assert_eq!((session, &listed["nextCursor"]), (&expected, &Value::Null));
-    assert!(world.test.app.portal.prove(&cookie).await.is_ok());
+    assert!(world.test.app.portal.prove(&cookie, ClientAddress::UNKNOWN).await.is_ok());
 
     let path = format!("{SESSIONS}/{id}");
     world.done("DELETE", &path, Value::Null).await;
-    assert!(world.test.app.portal.prove(&cookie).await.is_err());
+    assert!(world.test.app.portal.prove(&cookie, ClientAddress::UNKNOWN).await.is_err());
     world.ask(&world.root, "DELETE", &path, Value::Null).await.assert_refused(404, "unknown_session", None);
     let malformed = world.ask(&world.root, "DELETE", &format!("{SESSIONS}/x"), Value::Null).await;
     malformed.assert_refused(404, "unknown_session", None);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use claviger_app::ClientAddress;
 use claviger_testkit::random_secret;
 use serde_json::{Value, json};
 
@@ -119,7 +120,7 @@ async fn ask(world: &World, token: &str, operation: &str) -> Answer {
         _ if path.contains("/{sessionId}") => {
             let link = world.done("POST", "/api/workspaces/acme/portal-links", json!({"role": "member"})).await;
             let text = link["url"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
-            let session = world.test.app.portal.open("acme", &text).await.unwrap();
+            let session = world.test.app.portal.open("acme", &text, ClientAddress::UNKNOWN).await.unwrap();
             (path.replace("{sessionId}", session.pass.id.as_str()), Value::Null)
         }
         _ if path.ends_with("/byok-keys") && method == "POST" => {

@@ -1,5 +1,7 @@
 //! Tokens: made, seen, deleted, and shown in the right place.
 
+use claviger_app::ClientAddress;
+use claviger_testkit::TestSettings;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
@@ -173,4 +175,25 @@ async fn a_token_counts_only_in_its_place() {
     let twice = with_token("GET", ACME_KEYS, &good).header("authorization", format!("Bearer {good}"));
     let twice = world.send(twice.body(axum::body::Body::empty()).unwrap()).await;
     twice.assert_refused(401, "token_invalid", None);
+}
+
+#[tokio::test]
+async fn too_many_bad_tokens_are_told_to_wait_and_good_ones_go_on() {
+    let world = World::with(TestSettings { bad_token_limit: 2, ..TestSettings::default() }).await;
+    let (good, _) = world.token("admin", Some("acme"), json!({})).await;
+    let asked = async |token: &str, address: &str| {
+        let mut request = with_token("GET", ACME_KEYS, token).body(axum::body::Body::empty()).unwrap();
+        request.extensions_mut().insert(ClientAddress(address.parse().unwrap()));
+        world.send(request).await
+    };
+    let (here, there) = ("203.0.113.9", "203.0.113.10");
+    assert_eq!(asked(&good, here).await.status, StatusCode::OK);
+    for _ in 0..2 {
+        asked("nonsense", here).await.assert_refused(401, "token_invalid", None);
+    }
+    let refused = asked("nonsense", here).await;
+    refused.assert_refused(429, "too_many_attempts", None);
+    assert_eq!(refused.headers["retry-after"], "30");
+    assert_eq!(asked(&good, here).await.status, StatusCode::OK);
+    asked("nonsense", there).await.assert_refused(401, "token_invalid", None);
 }

@@ -1,7 +1,7 @@
 use claviger_core::proxy::TrustedProxies;
 use claviger_gateway::FrontSettings;
 
-use crate::fixture::{Fixture, Raw, open_door, patient};
+use crate::fixture::{Fixture, Raw, Setup, open_door};
 
 /// What the control plane is told of where a request comes from.
 async fn address_told(raw: &mut Raw, headers: &str) -> String {
@@ -18,7 +18,7 @@ async fn the_control_plane_is_told_where_a_request_comes_from() {
     fixture.close().await;
 
     let door = FrontSettings { trusted_proxies: TrustedProxies::new(["127.0.0.0/8"]).unwrap(), ..open_door() };
-    let fixture = Fixture::behind(door, patient(), |_| {}).await;
+    let fixture = Fixture::open(Setup { door, ..Setup::default() }, |_| {}).await;
     for (headers, expected) in [
         ("", "127.0.0.1"),
         ("x-forwarded-for: 1.1.1.1\r\nX-Forwarded-For: 203.0.113.9, 127.0.0.2\r\n", "203.0.113.9"),

@@ -12,7 +12,7 @@ use claviger_core::proxy::TrustedProxies;
 use claviger_core::{Catalogue, WorkspaceId};
 use claviger_gateway::{ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners, Reply};
 use claviger_mock_provider::MockProvider;
-use claviger_testkit::{Client, TestApp, put_key, random_secret};
+use claviger_testkit::{Client, TestApp, TestSettings, put_key, random_secret};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -53,6 +53,19 @@ pub(crate) fn open_door() -> FrontSettings {
     FrontSettings { grace: Duration::from_secs(5), trusted_proxies: TrustedProxies::default() }
 }
 
+/// What a fixture is made with.
+pub(crate) struct Setup {
+    pub(crate) door: FrontSettings,
+    pub(crate) gateway: GatewaySettings,
+    pub(crate) bad_token_limit: u32,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { door: open_door(), gateway: patient(), bad_token_limit: 0 }
+    }
+}
+
 /// The catalogue with every provider behind the mock.
 pub(crate) fn mounted(mock: &MockProvider) -> Catalogue {
     let builtin = Catalogue::builtin().unwrap();
@@ -70,21 +83,18 @@ impl Fixture {
     }
 
     pub(crate) async fn with(settings: GatewaySettings, adapt: impl FnOnce(&mut Catalogue)) -> Self {
-        Self::behind(open_door(), settings, adapt).await
+        Self::open(Setup { gateway: settings, ..Setup::default() }, adapt).await
     }
 
-    pub(crate) async fn behind(
-        door: FrontSettings,
-        settings: GatewaySettings,
-        adapt: impl FnOnce(&mut Catalogue),
-    ) -> Self {
+    pub(crate) async fn open(setup: Setup, adapt: impl FnOnce(&mut Catalogue)) -> Self {
+        let Setup { door, gateway, bad_token_limit } = setup;
         let mock = MockProvider::start(([127, 0, 0, 1], 0).into()).await.unwrap();
         let mut catalogue = mounted(&mock);
         adapt(&mut catalogue);
-        let test = TestApp::with_catalogue(catalogue).await;
+        let test = TestApp::with(TestSettings { catalogue, bad_token_limit, ..TestSettings::default() }).await;
         let workspace = test.workspace("w").await;
         let token = test.runtime_token(&workspace).await;
-        let gateway = Arc::new(Gateway::new(Arc::clone(&test.app), settings).unwrap());
+        let gateway = Arc::new(Gateway::new(Arc::clone(&test.app), gateway).unwrap());
         let control: Arc<dyn ControlPlane> = Arc::new(NoControlPlane);
         let listeners = Listeners::bind(([127, 0, 0, 1], 0).into(), 2).unwrap();
         let front = Front::open(listeners, door, &gateway, &control).unwrap();

@@ -5,7 +5,7 @@ use claviger_core::{Catalogue, Provider};
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, patient};
+use crate::fixture::{Fixture, Setup, patient};
 
 async fn refused(fixture: &Fixture, path: &str, token: &str) -> (StatusCode, String, Value) {
     let client = fixture.client().with_token(token);
@@ -42,6 +42,22 @@ async fn a_refusal_has_a_status_a_code_and_a_class() {
         assert_eq!(refused(&fixture, &in_path, &good).await.1, "invalid_path");
     }
     assert_eq!(fixture.mock.counts().of_provider("openai"), 0);
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn too_many_bad_tokens_are_told_to_wait_and_good_ones_go_on() {
+    let fixture = Fixture::open(Setup { bad_token_limit: 2, ..Setup::default() }, |_| {}).await;
+    fixture.key("openai").await;
+    let models = "/gateway/openai/v1/models";
+    for _ in 0..2 {
+        assert_eq!(refused(&fixture, models, "something").await.1, "token_invalid");
+    }
+    let expected = (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts".to_owned(), json!("rate_limit_error"));
+    assert_eq!(refused(&fixture, models, "something").await, expected);
+    let answer = fixture.client().with_token("something").send(Method::GET, models, &json!(null)).await;
+    assert_eq!(answer.header("retry-after"), "30");
+    assert_eq!(fixture.client().send(Method::GET, models, &json!(null)).await.status, StatusCode::OK);
     fixture.close().await;
 }
 

@@ -1,5 +1,6 @@
 //! Tokens: made, shown once, deleted.
 
+use claviger_app::ClientAddress;
 use claviger_app::access::AuthenticateError;
 use http::StatusCode;
 
@@ -14,7 +15,7 @@ async fn a_token_is_shown_once_and_nowhere_else() {
     let answer = browser.post("/console/tokens", &fields).await;
     assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
     let token = answer.between("aria-describedby=\"secret-help\">", "<").to_owned();
-    let principal = world.test.app.access.authenticate(token.as_bytes()).await.unwrap();
+    let principal = world.test.app.access.authenticate(token.as_bytes(), ClientAddress::UNKNOWN).await.unwrap();
     assert_eq!(principal.role().as_str(), "runtime");
     assert!(principal.permit_resolve("acme".parse().unwrap()).is_ok());
     let secret = &token[21..];
@@ -71,9 +72,9 @@ async fn a_deleted_token_works_no_more() {
     let browser = world.operator().await;
     let path = format!("/console/tokens/{}/delete", &token[4..20]);
     browser.page(&path).await.assert_shows("Delete token “test”?");
-    assert!(world.test.app.access.authenticate(token.as_bytes()).await.is_ok());
+    assert!(world.test.app.access.authenticate(token.as_bytes(), ClientAddress::UNKNOWN).await.is_ok());
     assert_eq!(browser.post(&path, &[]).await.location(), "/console/tokens?done=token-deleted");
-    let refused = world.test.app.access.authenticate(token.as_bytes()).await;
+    let refused = world.test.app.access.authenticate(token.as_bytes(), ClientAddress::UNKNOWN).await;
     assert!(matches!(refused, Err(AuthenticateError::Unknown)), "{refused:?}");
     for path in [path.as_str(), "/console/tokens/x/delete"] {
         assert_eq!(browser.post(path, &[]).await.status, StatusCode::NOT_FOUND);

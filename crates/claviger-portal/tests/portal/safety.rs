@@ -1,8 +1,9 @@
 //! What must not happen.
 
-use claviger_testkit::random_secret;
-use http::StatusCode;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::body::Body;
+use claviger_testkit::{TestSettings, random_secret};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use http::{Request, StatusCode};
 
 use crate::world::{ADD, HERE, OPENAI, World};
 
@@ -144,4 +145,19 @@ async fn names_are_shown_and_not_run() {
     page.assert_shows("&#60;script&#62;alert(1)");
     page.assert_lacks("<script>");
     browser.get("/portal?search=%22%3E%3Cscript%3E").await.assert_lacks("<script>");
+}
+
+#[tokio::test]
+async fn whoever_tries_links_is_told_to_wait_and_those_who_are_in_stay_in() {
+    let world = World::with(TestSettings { bad_token_limit: 2, ..TestSettings::default() }).await;
+    let browser = world.admin().await;
+    let guess = async || world.send(Request::get("/portal/open/acme/nonsense").body(Body::empty()).unwrap()).await;
+    for _ in 0..2 {
+        assert_eq!(guess().await.status, StatusCode::NOT_FOUND);
+    }
+    let refused = guess().await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.header(RETRY_AFTER), "30");
+    refused.assert_shows("Please wait a moment");
+    assert_eq!(browser.get(OPENAI).await.status, StatusCode::OK);
 }

@@ -23,6 +23,7 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(settings.gateway.response_timeout.0, Duration::from_mins(10));
     assert_eq!(settings.gateway.idle_timeout.0, Duration::from_mins(5));
     assert_eq!(settings.gateway.replay_limit.0, 8 * 1024 * 1024);
+    assert_eq!(settings.auth.bad_token_limit, 20);
 }
 
 #[test]
