@@ -1,12 +1,14 @@
-//! Providers with https.
+//! Providers with https, and callers.
 
 use std::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use claviger_testkit::{Answer, Deployment, random_secret};
+use claviger_testkit::{Answer, Deployment, Running, random_secret};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -15,14 +17,15 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, ServerConfig, SignatureScheme};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use crate::acme;
+use crate::{acme, soon};
 
 /// Signs certificates. Only those who are given its own certificate trust it.
 pub(crate) struct Authority(pub(crate) CertifiedIssuer<'static, KeyPair>);
@@ -145,4 +148,110 @@ async fn a_provider_that_cannot_prove_who_it_is_gets_no_key() {
         assert_eq!(provider.seen(), [], "{what}");
         assert!(!log.contains(&secret), "{what}");
     }
+}
+
+/// Who listens at an address shows this certificate.
+async fn certificate_at(url: &str) -> Vec<u8> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let seen = Arc::new(Shown { provider: Arc::clone(&provider), certificate: Mutex::default() });
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let verifier: Arc<dyn ServerCertVerifier> = Arc::clone(&seen) as _;
+    let client = versions.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    let stream = TcpStream::connect(url.strip_prefix("https://").unwrap()).await.unwrap();
+    let name = ServerName::try_from("claviger.example").unwrap();
+    TlsConnector::from(Arc::new(client)).connect(name, stream).await.unwrap();
+    seen.certificate.lock().unwrap().clone()
+}
+
+/// Looks at certificates, and takes them all.
+#[derive(Debug)]
+struct Shown {
+    provider: Arc<CryptoProvider>,
+    certificate: Mutex<Vec<u8>>,
+}
+
+impl ServerCertVerifier for Shown {
+    fn verify_server_cert(
+        &self,
+        shown: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.certificate.lock().unwrap() = shown.to_vec();
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Puts a certificate and its key into a deployment's folder.
+fn renew(folder: &Path, authority: &Authority) -> Vec<u8> {
+    let pair = KeyPair::generate().unwrap();
+    let parameters = CertificateParams::new(["claviger.example".to_owned()]).unwrap();
+    let certificate = parameters.signed_by(&pair, &authority.0).unwrap();
+    fs::write(folder.join("cert.pem"), certificate.pem()).unwrap();
+    fs::write(folder.join("key.pem"), pair.serialize_pem()).unwrap();
+    certificate.der().to_vec()
+}
+
+fn hang_up(server: &Running) {
+    let killed = Command::new("kill").args(["-HUP", &server.process.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+}
+
+#[tokio::test]
+async fn a_server_with_tls_takes_a_renewed_certificate_at_sighup_and_keeps_the_old_one_where_that_is_broken() {
+    let (authority, deployment) = (Authority::new(), Deployment::new());
+    let folder = deployment.folder().to_owned();
+    let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let first = renew(&folder, &authority);
+    let deployment = deployment
+        .with("CLAVIGER_SERVER__LISTEN", &format!("127.0.0.1:{port}"))
+        .with("CLAVIGER_SERVER__TLS__CERT_FILE", "cert.pem")
+        .with("CLAVIGER_SERVER__TLS__KEY_FILE", "key.pem");
+    let mut server = deployment.serve();
+    let url = server.process.url().to_owned();
+    assert_eq!(url, format!("https://127.0.0.1:{port}"));
+    assert_eq!(certificate_at(&url).await, first);
+    let health = deployment.run(&["health"]);
+    assert_eq!(health.code, Some(0), "{}", health.stderr);
+
+    let second = renew(&folder, &authority);
+    assert_eq!(certificate_at(&url).await, first);
+    hang_up(&server);
+    soon("the new certificate", async || (certificate_at(&url).await == second).then_some(())).await;
+
+    fs::write(folder.join("key.pem"), "broken").unwrap();
+    hang_up(&server);
+    soon("the error", async || server.process.stderr().contains("could not be read again").then_some(())).await;
+    assert_eq!(certificate_at(&url).await, second);
+    assert!(server.process.terminate().success());
+
+    let refused = deployment.run(&["serve"]);
+    assert_eq!(refused.code, Some(1));
+    let lines: Vec<_> = refused.stderr.lines().collect();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(line.contains("setting server.tls.key_file"), "{line}");
 }

@@ -66,6 +66,7 @@ codes! {
     DuplicateKey "duplicate_key" CONFLICT "the provider has the same secret already, as `keyId`";
     KeyGivenBySetting "key_given_by_setting" CONFLICT "the key is given by a setting, and can be changed only there";
     BodyTooLarge "body_too_large" PAYLOAD_TOO_LARGE "the body has more than 64 KiB";
+    UrlTooLong "url_too_long" URI_TOO_LONG "the URL has more than 16 KiB";
     UnsupportedMediaType "unsupported_media_type" UNSUPPORTED_MEDIA_TYPE "the body is not sent as `application/json`";
     TooManyAttempts "too_many_attempts" TOO_MANY_REQUESTS "too many bad tokens came from this address; `Retry-After` says when the next one is answered";
     PoolCooling "pool_cooling" TOO_MANY_REQUESTS "every key rests; `Retry-After` says when the first one is back";

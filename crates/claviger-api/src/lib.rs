@@ -27,7 +27,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing;
 use bytes::Bytes;
 use claviger_app::App;
@@ -170,10 +170,18 @@ async fn method_not_allowed() -> Problem {
     Problem::new(Code::MethodNotAllowed, "this path does not take this method")
 }
 
+/// The longest URL that is looked at, in bytes.
+const URL_LIMIT: usize = 16 * 1024;
+
 /// What the control plane answers is for the caller alone, so nothing between the two may keep it.
 async fn put_headers(request: Request, next: Next) -> Response {
     let private = request.uri().path().starts_with("/api/");
-    let mut response = next.run(request).await;
+    let is_too_long = request.uri().path_and_query().is_some_and(|url| url.as_str().len() > URL_LIMIT);
+    let mut response = if is_too_long {
+        Problem::new(Code::UrlTooLong, "the URL has more than 16 KiB").into_response()
+    } else {
+        next.run(request).await
+    };
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if private {

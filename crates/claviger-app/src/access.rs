@@ -388,6 +388,24 @@ impl Access {
         Box::pin(self.authenticate_from_store(presented, from)).await
     }
 
+    /// Whether a token that was proven before is still good. Where the database does not answer, it is. Nothing is
+    /// counted.
+    pub async fn still_admits(&self, text: &[u8]) -> bool {
+        let Ok(presented) = PresentedToken::parse(text) else {
+            return self.is_root(text);
+        };
+        let kept = self.tokens.slot_if_any(presented.id()).and_then(|slot| self.tokens.kept(&slot));
+        let proven = match (kept, presented.id().parse()) {
+            (Some(kept), _) => self.prove(&presented, Option::as_ref(&kept)),
+            (None, Ok(id)) => self.look_up(&presented, &id).await,
+            (None, Err(_)) => Err(AuthenticateError::Malformed),
+        };
+        match proven {
+            Ok(_) | Err(AuthenticateError::Store(_) | AuthenticateError::TooMany(_)) => true,
+            Err(AuthenticateError::Malformed | AuthenticateError::Unknown | AuthenticateError::Expired) => false,
+        }
+    }
+
     /// The error of a bad token, counted; of too many, where there were.
     fn counted(&self, error: AuthenticateError, from: ClientAddress) -> AuthenticateError {
         match error {

@@ -168,11 +168,11 @@ impl Attempts {
     }
 
     fn budget(&self, from: ClientAddress) -> Arc<Budget> {
-        let origin = from.origin();
+        let network = from.network();
         if self.unit == 0 {
             return Arc::default();
         }
-        let made = self.addresses.get_or_insert_with(&origin, || Ok::<_, std::convert::Infallible>(Arc::default()));
+        let made = self.addresses.get_or_insert_with(&network, || Ok::<_, std::convert::Infallible>(Arc::default()));
         match made {
             Ok(budget) => budget,
         }

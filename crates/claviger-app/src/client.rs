@@ -16,7 +16,8 @@ impl ClientAddress {
     pub const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
     /// What limits go by: the address, and of IPv6 the network of 64 bits.
-    pub(crate) fn origin(self) -> IpAddr {
+    #[must_use]
+    pub fn network(self) -> IpAddr {
         match self.0.to_canonical() {
             IpAddr::V6(address) => {
                 let network = address.to_bits() >> (Ipv6Addr::BITS - NETWORK) << (Ipv6Addr::BITS - NETWORK);
@@ -33,7 +34,7 @@ mod tests {
 
     #[test]
     fn an_ipv4_address_counts_by_itself_and_an_ipv6_address_by_its_network() {
-        let origin = |address: &str| ClientAddress(address.parse().unwrap()).origin().to_string();
+        let network = |address: &str| ClientAddress(address.parse().unwrap()).network().to_string();
         for (address, expected) in [
             ("203.0.113.9", "203.0.113.9"),
             ("::ffff:203.0.113.9", "203.0.113.9"),
@@ -41,7 +42,7 @@ mod tests {
             ("2001:db8:1:2::", "2001:db8:1:2::"),
             ("::1", "::"),
         ] {
-            assert_eq!(origin(address), expected);
+            assert_eq!(network(address), expected);
         }
     }
 }

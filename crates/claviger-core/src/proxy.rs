@@ -79,7 +79,7 @@ impl TrustedProxies {
         forwarded: impl DoubleEndedIterator<Item = &'a [u8]>,
     ) -> IpAddr {
         let peer = peer.to_canonical();
-        if !self.contains(peer) {
+        if !self.trusts(peer) {
             return peer;
         }
         let mut plain = x_forwarded_for.rev().flat_map(|line| line.rsplit(|byte| *byte == b',')).peekable();
@@ -95,7 +95,10 @@ impl TrustedProxies {
         }
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    /// Whether this is the address of one of them.
+    #[must_use]
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|block| block.contains(address))
     }
 
@@ -108,7 +111,7 @@ impl TrustedProxies {
                 break;
             };
             nearest = address;
-            if !self.contains(address) {
+            if !self.trusts(address) {
                 break;
             }
         }

@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::body::Reply;
 use crate::forward::Unwritable;
+use crate::limits::Full;
 use crate::replay::Lost;
 
 const KEY_ID: HeaderName = HeaderName::from_static("x-claviger-key-id");
@@ -77,6 +78,14 @@ pub(crate) enum Refusal {
     BodyTooLarge(usize),
     #[error("the request's body broke off")]
     BodyBrokeOff,
+    #[error("the request's body came too slowly")]
+    BodyTooSlow,
+    #[error("the URL has more than {0} bytes")]
+    UrlTooLong(usize),
+    #[error("this workspace has as many requests at once as it may")]
+    TooManyRequests,
+    #[error("this workspace has as many streams at once as it may")]
+    TooManyStreams,
     #[error("the provider has not answered well for a while, and is left alone for a moment")]
     Unavailable(Duration),
     #[error("the provider could not be reached")]
@@ -87,6 +96,15 @@ pub(crate) enum Refusal {
     BrokenOff,
     #[error("the request cannot be written for the provider")]
     Unwritable(#[from] Unwritable),
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Requests => Self::TooManyRequests,
+            Full::Streams => Self::TooManyStreams,
+        }
+    }
 }
 
 /// Status, class, and code of a refusal.
@@ -126,6 +144,10 @@ impl Refusal {
             Self::NoJsonBody => (S::BAD_REQUEST, "invalid_request_error", "invalid_json"),
             Self::BodyTooLarge(_) => (S::PAYLOAD_TOO_LARGE, "invalid_request_error", "body_too_large"),
             Self::BodyBrokeOff => (S::BAD_REQUEST, "invalid_request_error", "body_incomplete"),
+            Self::BodyTooSlow => (S::REQUEST_TIMEOUT, "invalid_request_error", "body_too_slow"),
+            Self::UrlTooLong(_) => (S::URI_TOO_LONG, "invalid_request_error", "url_too_long"),
+            Self::TooManyRequests => (S::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_requests_at_once"),
+            Self::TooManyStreams => (S::TOO_MANY_REQUESTS, "rate_limit_error", "too_many_streams_at_once"),
             Self::Unreachable => (S::BAD_GATEWAY, "api_error", "provider_unreachable"),
             Self::NoAnswer => (S::GATEWAY_TIMEOUT, "api_error", "provider_timeout"),
             Self::BrokenOff => (S::BAD_GATEWAY, "api_error", "provider_disconnected"),
@@ -163,6 +185,7 @@ impl Refusal {
         match self {
             Self::Lease(_, LeaseError::Cooling { wait }) | Self::Unavailable(wait) => Some(whole_seconds(*wait)),
             Self::Token(AuthenticateError::TooMany(too_many)) => Some(too_many.seconds()),
+            Self::TooManyRequests | Self::TooManyStreams => Some(1),
             _ => (status == StatusCode::SERVICE_UNAVAILABLE).then_some(1),
         }
     }

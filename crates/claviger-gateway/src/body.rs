@@ -5,8 +5,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 
+use crate::pace::{CallerBody, Watched};
 use crate::relayed::Relayed;
 use crate::replay::Replay;
 
@@ -21,6 +22,8 @@ pub enum Reply {
     Full(Option<Bytes>),
     /// A provider's answer, as it comes.
     Relayed(Relayed),
+    /// The same, for a caller that can leave one stream unread while it reads others.
+    Watched(Watched),
     /// An answer of the control plane.
     Control(UnsyncBoxBody<Bytes, BoxError>),
 }
@@ -33,6 +36,7 @@ impl Body for Reply {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relayed(body) => Pin::new(body).poll_frame(cx),
+            Self::Watched(body) => Pin::new(body).poll_frame(cx),
             Self::Control(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -41,6 +45,7 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => bytes.is_none(),
             Self::Relayed(body) => body.is_end_stream(),
+            Self::Watched(body) => body.is_end_stream(),
             Self::Control(body) => body.is_end_stream(),
         }
     }
@@ -49,6 +54,7 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Relayed(body) => body.size_hint(),
+            Self::Watched(body) => body.size_hint(),
             Self::Control(body) => body.size_hint(),
         }
     }
@@ -58,7 +64,7 @@ impl Body for Reply {
 #[derive(Debug)]
 pub(crate) enum Sent {
     /// The caller's, as it comes.
-    Streamed(Incoming),
+    Streamed(CallerBody),
     /// The caller's, recorded on its way.
     Recorded(Replay),
     /// One that was rewritten to hold the key.
@@ -74,7 +80,7 @@ impl Body for Sent {
             // Trailers are left out: no provider wants them, and a token could stand in one.
             Self::Streamed(body) => match ready!(Pin::new(body).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_trailers() => Poll::Ready(None),
-                frame => Poll::Ready(frame.map(|frame| frame.map_err(Into::into))),
+                frame => Poll::Ready(frame),
             },
             Self::Recorded(body) => Pin::new(body).poll_frame(cx),
             Self::Rewritten(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),

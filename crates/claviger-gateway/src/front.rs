@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::thread::{Builder as ThreadBuilder, JoinHandle};
 use std::time::Duration;
@@ -22,14 +22,20 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::activity::{Activity, Tracked};
 use crate::address;
 use crate::body::Reply;
+use crate::certificate::Certificate;
+use crate::io::Patient;
+use crate::limits::ConnectionLimit;
+use crate::pace::CallerBody;
 use crate::relay::Gateway;
 use crate::upstream::{self, TlsError, Upstreams};
 
@@ -37,8 +43,20 @@ use crate::upstream::{self, TlsError, Upstreams};
 const JOIN_PATIENCE: Duration = Duration::from_secs(1);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
-/// How long a caller may take for the head of a request.
+/// How long a caller may take for the head of a request, and how long it may keep a connection of HTTP/1.1 unused.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a caller may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked whether a connection is in use. One that was not since the last time is closed: HTTP/2 has no
+/// other end, and whoever sends the first bytes of its preface and no more is not known to speak anything yet.
+const LOOK_WHETHER_QUIET: Duration = Duration::from_secs(60);
+/// The largest head of a request, and how much of an answer may wait for a caller that reads slowly, in bytes.
+const BUFFER: usize = 64 * 1024;
+/// The largest head over HTTP/2, where a connection can have two hundred at once.
+const HTTP2_HEAD: u32 = 16 * 1024;
+/// How much the system takes of an answer beyond what it can send, in bytes. With its usual megabytes a caller that
+/// reads slowly would look for minutes like one that does not read at all.
+const UNSENT: u32 = 128 * 1024;
 /// How long to leave off accepting when the system has no more descriptors: others close theirs meanwhile.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -51,12 +69,18 @@ pub struct FrontSettings {
     pub grace: Duration,
     /// Whose word on where a request comes from is believed.
     pub trusted_proxies: TrustedProxies,
+    /// How many connections there may be at once.
+    pub max_connections: usize,
+    /// How many of them from one address that is no trusted proxy's; 0 for any number.
+    pub max_connections_per_address: usize,
+    /// What callers are shown, where they are to speak TLS.
+    pub certificate: Option<Arc<Certificate>>,
 }
 
 /// Answers what is not for the gateway.
 pub trait ControlPlane: Send + Sync + 'static {
     /// Answers one request, whose extensions have a [`ClientAddress`].
-    fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>>;
+    fn answer(&self, request: Request<CallerBody>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>>;
 }
 
 /// The door cannot be opened.
@@ -96,11 +120,14 @@ impl Front {
         let Listeners { address, sockets } = listeners;
         let stop = CancellationToken::new();
         let mut front = Self { address, stop: stop.clone(), workers: Vec::new() };
+        let (most, most_of_one) = (settings.max_connections, settings.max_connections_per_address);
+        let limit = ConnectionLimit::new(most, most_of_one, settings.trusted_proxies.clone());
         let settings = Arc::new(settings);
         let budget = gateway.settings.replay_budget / sockets.len().max(1);
         for (number, listener) in sockets.into_iter().enumerate() {
             let worker = Worker {
                 settings: Arc::clone(&settings),
+                limit: Arc::clone(&limit),
                 gateway: Arc::clone(gateway),
                 control: Arc::clone(control),
                 upstreams: Upstreams::new(&tls, gateway.settings.connect_timeout, gateway.origins, budget),
@@ -189,6 +216,8 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
+    // Connections inherit it. A system that does not know it does without.
+    let _ = socket.set_tcp_notsent_lowat(UNSENT);
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -196,6 +225,7 @@ fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
 
 struct Worker {
     settings: Arc<FrontSettings>,
+    limit: Arc<ConnectionLimit>,
     gateway: Arc<Gateway>,
     control: Arc<dyn ControlPlane>,
     upstreams: Upstreams,
@@ -214,10 +244,7 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
             return;
         }
     };
-    let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIMEOUT).keep_alive_timeout(HEAD_TIMEOUT);
-    let graceful = GracefulShutdown::new();
+    let server = server();
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -232,17 +259,26 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
                 continue;
             }
         };
+        let Some(admitted) = worker.limit.admit(peer) else {
+            // At the first one, and then ever more seldom.
+            if (worker.gateway.metrics.connection_refused() + 1).is_power_of_two() {
+                tracing::warn!("there are as many connections as there may be: further ones are closed at once");
+            }
+            continue;
+        };
         // Small pieces of a stream must not wait for an acknowledgement of the piece before.
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        let serving = serve(Arc::clone(&worker), server.clone(), graceful.watcher(), stop.clone(), (stream, peer));
-        connections.spawn(serving);
+        let serving = serve(Arc::clone(&worker), server.clone(), stop.clone(), (stream, peer));
+        connections.spawn(async move {
+            serving.await;
+            drop(admitted);
+        });
     }
     drop(listener);
     connections.close();
     let finished = async {
-        graceful.shutdown().await;
         connections.wait().await;
         worker.gateway.tunnels.close();
         worker.gateway.tunnels.wait().await;
@@ -252,35 +288,92 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
     }
 }
 
+type Server = auto::Builder<TokioExecutor>;
+
+fn server() -> Server {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(HEAD_TIMEOUT)
+        .keep_alive_timeout(HEAD_TIMEOUT)
+        .max_header_list_size(HTTP2_HEAD);
+    server
+}
+
 /// Serves one connection to its end.
-async fn serve(
-    worker: Arc<Worker>,
-    server: auto::Builder<TokioExecutor>,
-    graceful: Watcher,
-    stop: CancellationToken,
-    (stream, peer): (TcpStream, IpAddr),
-) {
+async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (stream, peer): (TcpStream, IpAddr)) {
     // Whoever connects and sends nothing is let go: the server's own limit begins with the first byte.
     let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable());
     if !matches!(stop.run_until_cancelled(first).await, Some(Ok(Ok(())))) {
         return;
     }
     let metrics = Arc::clone(&worker.gateway.metrics);
-    let service = service_fn(move |request| {
-        let worker = Arc::clone(&worker);
-        async move { Ok::<_, Infallible>(worker.answer(request, peer).await) }
-    });
-    let connection = server.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     metrics.connection_opened();
-    // A connection that breaks is the caller's business.
-    if let Err(error) = graceful.watch(connection).await {
-        tracing::debug!(%error, "a connection broke");
+    let stream = Patient::new(stream, worker.gateway.settings.stall_timeout);
+    match &worker.settings.certificate {
+        None => converse(worker, &server, stop, (stream, peer)).await,
+        Some(certificate) => {
+            let shaking_hands = tokio::time::timeout(HANDSHAKE_TIMEOUT, certificate.acceptor().accept(stream));
+            // Strangers try all kinds of things; only what comes after this is of interest.
+            if let Some(Ok(Ok(stream))) = stop.run_until_cancelled(shaking_hands).await {
+                converse(worker, &server, stop, (stream, peer)).await;
+            }
+        }
     }
     metrics.connection_closed();
 }
 
+/// Speaks HTTP over a connection, until one side ends it.
+async fn converse<Io>(worker: Arc<Worker>, server: &Server, stop: CancellationToken, (io, peer): (Io, IpAddr))
+where
+    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Arc::new(Activity::default());
+    let serving = Arc::clone(&activity);
+    let service = service_fn(move |request| {
+        let (worker, running) = (Arc::clone(&worker), serving.begin());
+        async move {
+            let answer = worker.answer(request, peer).await;
+            Ok::<_, Infallible>(answer.map(|body| Tracked { body, _running: running }))
+        }
+    });
+    let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(io), service));
+    let mut told = pin!(stop.cancelled());
+    let mut look = pin!(tokio::time::sleep(LOOK_WHETHER_QUIET));
+    let (mut is_ending, mut seen) = (false, 0);
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => {
+                // A connection that breaks is the caller's business.
+                if let Err(error) = ended {
+                    tracing::debug!(error, "a connection broke");
+                }
+                return;
+            }
+            () = &mut told, if !is_ending => {
+                is_ending = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = &mut look => {
+                look.as_mut().reset(Instant::now() + LOOK_WHETHER_QUIET);
+                if activity.is_quiet_since(&mut seen) {
+                    if is_ending {
+                        return;
+                    }
+                    is_ending = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+        }
+    }
+}
+
 impl Worker {
-    async fn answer(&self, mut request: Request<Incoming>, peer: IpAddr) -> Response<Reply> {
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Reply> {
+        let patience = self.gateway.settings.stall_timeout;
+        let mut request = request.map(|body| CallerBody::new(body, patience));
         let client = self.client(request.headers(), peer);
         if address::is_gateway(request.uri()) {
             self.gateway.handle(&self.upstreams, request, client).await

@@ -4,29 +4,37 @@
 //! not passed on while another key may do better. Bodies are never collected, but for providers that want their key inside
 //! a JSON body; a request's body is recorded on its way where it may have to be sent again.
 
+mod activity;
 mod address;
 mod answer;
 mod body;
 mod breaker;
+mod certificate;
 mod connections;
 mod courier;
 mod credential;
 mod encoding;
 mod forward;
 mod front;
+mod io;
+mod limits;
 mod metrics;
+mod pace;
 mod peek;
 mod probe;
 mod relay;
 mod relayed;
 mod replay;
+mod tunnel;
 mod upgrade;
 mod upstream;
 
 pub use body::{BoxError, Reply};
+pub use certificate::{Certificate, CertificateError, wrap_unverified};
 pub use courier::GatewayCourier;
 pub use front::{ControlPlane, Front, FrontError, FrontSettings, Listeners};
 pub use metrics::GatewayMetrics;
+pub use pace::{CallerBody, Watched};
 pub use probe::GatewayProber;
 pub use relay::{Gateway, GatewaySettings};
 pub use relayed::Relayed;

@@ -1,7 +1,7 @@
 //! What the gateway counts beside the leases.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -11,6 +11,7 @@ pub struct GatewayMetrics {
     /// Refusals by code. They are not on the way of a request that is relayed.
     refusals: Mutex<BTreeMap<&'static str, u64>>,
     connections: AtomicI64,
+    refused_connections: AtomicU64,
 }
 
 impl GatewayMetrics {
@@ -22,6 +23,11 @@ impl GatewayMetrics {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Brings how many there were before.
+    pub(crate) fn connection_refused(&self) -> u64 {
+        self.refused_connections.fetch_add(1, Ordering::Relaxed)
+    }
+
     pub(crate) fn connection_closed(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
@@ -30,6 +36,12 @@ impl GatewayMetrics {
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
         self.refusals.lock().clone()
+    }
+
+    /// How many connections were refused because there were too many.
+    #[must_use]
+    pub fn refused_connections(&self) -> u64 {
+        self.refused_connections.load(Ordering::Relaxed)
     }
 
     /// How many connections of callers are open.

@@ -17,9 +17,10 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderValue;
 use hyper::http::{request, response};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
+use zeroize::Zeroizing;
 
 use crate::address::Address;
 use crate::answer::{self, REQUEST_ID, Receipt, Refusal};
@@ -28,13 +29,18 @@ use crate::breaker::{Breaker, Deed};
 use crate::connections::Held;
 use crate::credential;
 use crate::forward::{self, Destination, Route};
+use crate::limits::{Place, WorkspaceLimit};
 use crate::metrics::GatewayMetrics;
+use crate::pace::{CallerBody, TooSlow, Watched};
 use crate::peek::{self, Opened, View};
 use crate::relayed::Relayed;
 use crate::replay::{Budget, KeptHeaders, Lost, Recording};
+use crate::tunnel::Terms;
 use crate::upgrade::{self, Upgrade};
 use crate::upstream::{SendError, Upstreams};
 
+/// The longest URL that is looked at, in bytes.
+const URL_LIMIT: usize = 16 * 1024;
 const WORKSPACE: &str = "x-claviger-workspace";
 /// How long after its first attempt a request may be tried with another key.
 const TRY_WITHIN: Duration = Duration::from_secs(30);
@@ -58,6 +64,12 @@ pub struct GatewaySettings {
     pub replay_budget: usize,
     /// How often a request is tried again that met the provider's trouble.
     pub retry_overloaded: u32,
+    /// How long a caller may send nothing of its request's body that is waited for, or take nothing of its answer.
+    pub stall_timeout: Duration,
+    /// How many requests a workspace may have at once; 0 for any number.
+    pub workspace_requests: u32,
+    /// How many streams it may have among them; 0 for any number.
+    pub workspace_streams: u32,
 }
 
 /// So that a workspace has the same number everywhere.
@@ -75,6 +87,9 @@ pub struct Gateway {
     breakers: Vec<Breaker>,
     /// Upgraded connections.
     pub(crate) tunnels: TaskTracker,
+    /// Tasks that look after answers, each for a while after its answer's end. Nothing waits for them.
+    lookouts: TaskTracker,
+    limit: Arc<WorkspaceLimit>,
     /// What is counted.
     pub metrics: Arc<GatewayMetrics>,
 }
@@ -89,16 +104,19 @@ struct Asked<'a> {
     headers: HeaderMap,
     /// For further ones.
     kept: Option<KeptHeaders>,
-    body: CallerBody,
+    body: Asking,
     upgrade: Option<Upgrade>,
+    place: Option<Box<Place>>,
+    /// Whether the caller speaks HTTP/2.
+    is_http2: bool,
 }
 
 /// The caller's body.
-enum CallerBody {
+enum Asking {
     /// There is none.
     Empty,
     /// As it comes; goes with the first attempt.
-    Streamed(Option<Incoming>),
+    Streamed(Option<CallerBody>),
     /// Recorded on its way, for further attempts.
     Recorded(Recording),
     /// Collected, because the key goes into it.
@@ -126,14 +144,16 @@ impl Gateway {
         }
         let breakers = (0..origins).map(|_| Breaker::default()).collect();
         let (tunnels, metrics) = (TaskTracker::new(), Arc::default());
-        Ok(Self { app, routes, origins, settings, breakers, tunnels, metrics })
+        let limit = WorkspaceLimit::new(settings.workspace_requests, settings.workspace_streams);
+        let lookouts = TaskTracker::new();
+        Ok(Self { app, routes, origins, settings, breakers, tunnels, lookouts, limit, metrics })
     }
 
     /// Answers one request.
     pub(crate) async fn handle(
         &self,
         upstreams: &Upstreams,
-        request: Request<Incoming>,
+        request: Request<CallerBody>,
         from: ClientAddress,
     ) -> Response<Reply> {
         // Not the caller's: what stands there could be anything, a key put into the wrong header among it, and the id is
@@ -156,19 +176,24 @@ impl Gateway {
     async fn relay(
         &self,
         upstreams: &Upstreams,
-        mut request: Request<Incoming>,
+        mut request: Request<CallerBody>,
         (from, request_id): (ClientAddress, &HeaderValue),
     ) -> Result<Response<Reply>, Refusal> {
         // TRACE has a provider's server send the request back, with the key in it; CONNECT is for proxies.
         if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
             return Err(Refusal::Method);
         }
+        if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > URL_LIMIT) {
+            return Err(Refusal::UrlTooLong(URL_LIMIT));
+        }
+        let is_http2 = request.version() == Version::HTTP_2;
         let upgrade = upgrade::wanted(&mut request);
         let (request::Parts { method, uri, headers, .. }, body) = request.into_parts();
         let address = Address::read(&uri).ok_or_else(|| Refusal::UnknownProvider(String::new()))?;
         let route = self.routes.get(address.provider);
         let provider = route.map(|route| &*route.provider);
-        let token = credential::find(&headers, address.query, provider).ok_or(Refusal::NoToken)?.into_owned();
+        let token = credential::find(&headers, address.query, provider).ok_or(Refusal::NoToken)?;
+        let token = Zeroizing::new(token.into_owned());
         let workspace = self.authenticate(&headers, &token, from).await?;
         let route = route.ok_or_else(|| Refusal::UnknownProvider(address.provider.to_owned()))?;
         let destination = Destination::new(route, address.path, address.query);
@@ -177,8 +202,14 @@ impl Gateway {
         if address.holds(&token) {
             return Err(Refusal::TokenInPath);
         }
+        let mut place = self.limit.admit(&workspace)?;
+        if let (Some(place), Some(_)) = (&mut place, &upgrade) {
+            place.is_stream()?;
+        }
         let body = self.body(destination.auth(), body).await?;
-        let asked = Asked { destination, token: &token, workspace, method, headers, kept: None, body, upgrade };
+        let token = &*token;
+        let kept = None;
+        let asked = Asked { destination, token, workspace, method, headers, kept, body, upgrade, place, is_http2 };
         self.answer(upstreams, asked, request_id).await
     }
 
@@ -274,6 +305,7 @@ impl Gateway {
                 Err(Refusal::Unreachable)
             }
             Ok(Err(SendError::BrokenOff)) => Err(Refusal::BrokenOff),
+            Ok(Err(SendError::BodyTooSlow)) => Err(Refusal::BodyTooSlow),
             Err(_) => Err(Refusal::NoAnswer),
         }
     }
@@ -312,24 +344,25 @@ impl Gateway {
         Ok(principal.permit_gateway(named.as_ref())?)
     }
 
-    async fn body(&self, auth: &Auth, body: Incoming) -> Result<CallerBody, Refusal> {
+    async fn body(&self, auth: &Auth, body: CallerBody) -> Result<Asking, Refusal> {
         match auth {
             Auth::Bearer | Auth::Header { .. } | Auth::Query { .. } | Auth::Basic { .. } if body.is_end_stream() => {
-                Ok(CallerBody::Empty)
+                Ok(Asking::Empty)
             }
             Auth::Bearer | Auth::Header { .. } | Auth::Query { .. } | Auth::Basic { .. } => {
-                Ok(CallerBody::Streamed(Some(body)))
+                Ok(Asking::Streamed(Some(body)))
             }
             // Boxed: few providers want this, and every request would carry its state.
-            Auth::Body { .. } => Ok(CallerBody::Whole(Box::pin(self.collect(body)).await?)),
+            Auth::Body { .. } => Ok(Asking::Whole(Box::pin(self.collect(body)).await?)),
         }
     }
 
-    async fn collect(&self, body: Incoming) -> Result<Bytes, Refusal> {
+    async fn collect(&self, body: CallerBody) -> Result<Bytes, Refusal> {
         let limit = self.settings.replay_limit;
         match Limited::new(body, limit).collect().await {
             Ok(collected) => Ok(collected.to_bytes()),
             Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BodyTooLarge(limit)),
+            Err(error) if error.is::<TooSlow>() => Err(Refusal::BodyTooSlow),
             Err(_) => Err(Refusal::BodyBrokeOff),
         }
     }
@@ -369,9 +402,26 @@ impl Gateway {
     fn pass_on(&self, provided: Provided, asked: &mut Asked<'_>, attempts: u32) -> Response<Reply> {
         asked.body.stop();
         let Provided { head, body, held, receipt, lost } = provided;
+        let mut place = asked.place.take();
+        if let Some(place) = place.as_mut().filter(|_| peek::is_event_stream(&head.headers))
+            && let Err(full) = place.is_stream()
+        {
+            let refusal = Refusal::from(full);
+            self.metrics.refused(refusal.code());
+            let mut response = refusal.response();
+            receipt.put(response.headers_mut(), attempts);
+            return response;
+        }
         let mut response = Response::from_parts(head, body);
         let upgrade = asked.upgrade.take();
-        let upgraded = upgrade.and_then(|upgrade| upgrade.accept(&mut response, &self.tunnels));
+        let upgraded = match upgrade {
+            Some(upgrade) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let (app, token) = (Arc::clone(&self.app), Zeroizing::new(asked.token.to_vec()));
+                let terms = Terms { app, token, idle_timeout: self.settings.idle_timeout, place: place.take() };
+                Some(upgrade.accept(&mut response, &self.tunnels, terms))
+            }
+            Some(_) | None => None,
+        };
         let (response::Parts { status, mut headers, .. }, body) = response.into_parts();
         forward::answer_headers(&mut headers, asked.destination.auth());
         if let Some(accepted) = &upgraded {
@@ -384,7 +434,14 @@ impl Gateway {
         }
         let body = match upgraded {
             Some(_) => Reply::Full(None),
-            None => Reply::Relayed(Relayed::new(body, held, self.settings.idle_timeout)),
+            None => {
+                let relayed = Relayed::new(body, held, place, self.settings.idle_timeout);
+                if asked.is_http2 {
+                    Reply::Watched(Watched::new(relayed, self.settings.stall_timeout, &self.lookouts))
+                } else {
+                    Reply::Relayed(relayed)
+                }
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
@@ -397,7 +454,7 @@ impl Gateway {
         tracing::warn!(request_id = shown(request_id), key = %lease.key_id(), code = refusal.code(), "the provider did not answer");
         let mut response = refusal.response();
         Receipt::of(&lease).put(response.headers_mut(), attempts);
-        lease.end(Outcome::Failed);
+        lease.end(if matches!(refusal, Refusal::BodyTooSlow) { Outcome::Abandoned } else { Outcome::Failed });
         response
     }
 }
@@ -427,17 +484,17 @@ impl Asked<'_> {
         if let Some(upgrade) = &self.upgrade {
             upgrade.put_headers(&mut headers);
         }
-        if let CallerBody::Streamed(body) = &mut self.body
+        if let Asking::Streamed(body) = &mut self.body
             && lease.has_others()
             && let Some(body) = body.take()
         {
-            self.body = CallerBody::Recorded(Recording::new(body, limit, budget));
+            self.body = Asking::Recorded(Recording::new(body, limit, budget));
         }
         let body = match &mut self.body {
-            CallerBody::Empty => Sent::Rewritten(None),
-            CallerBody::Streamed(body) => body.take().map_or(Sent::Rewritten(None), Sent::Streamed),
-            CallerBody::Recorded(recording) => Sent::Recorded(recording.play()),
-            CallerBody::Whole(body) => {
+            Asking::Empty => Sent::Rewritten(None),
+            Asking::Streamed(body) => body.take().map_or(Sent::Rewritten(None), Sent::Streamed),
+            Asking::Recorded(recording) => Sent::Recorded(recording.play()),
+            Asking::Whole(body) => {
                 let Auth::Body { field } = self.destination.auth() else {
                     return Err(Refusal::NoJsonBody);
                 };
@@ -463,7 +520,7 @@ impl Provided {
     }
 }
 
-impl CallerBody {
+impl Asking {
     /// There will be no further attempt.
     fn stop(&self) {
         if let Self::Recorded(recording) = self {

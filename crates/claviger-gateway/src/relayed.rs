@@ -10,6 +10,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::body::BoxError;
 use crate::connections::Held;
+use crate::limits::Place;
 use crate::peek::{Next, Opened};
 
 /// How much is gathered before it is passed on at the latest, in bytes.
@@ -29,6 +30,8 @@ pub struct Relayed {
     body: Incoming,
     /// Given back when the body has ended.
     held: Option<Held>,
+    /// The request's place among its workspace's.
+    _place: Option<Box<Place>>,
     gathered: Gathered,
     idle_timeout: Duration,
     last_frame: Instant,
@@ -64,7 +67,7 @@ pub(crate) struct Idle(Duration);
 
 impl Relayed {
     /// Of a body whose beginning may have been looked into.
-    pub(crate) fn new(body: Opened, held: Held, idle_timeout: Duration) -> Self {
+    pub(crate) fn new(body: Opened, held: Held, place: Option<Box<Place>>, idle_timeout: Duration) -> Self {
         let after = match body.next {
             Next::Rest => After::Open,
             Next::Last(last) => After::Last(last),
@@ -73,6 +76,7 @@ impl Relayed {
         Self {
             body: body.rest,
             held: Some(held),
+            _place: place,
             gathered: Gathered { pieces: body.begun, asked: 0, after },
             idle_timeout,
             last_frame: Instant::now(),

@@ -13,12 +13,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::body::BoxError;
+use crate::pace::CallerBody;
 
 /// How many bytes all recordings of a worker may take together. One for each worker: they would all write the same word
 /// otherwise, twice a request.
@@ -68,7 +69,7 @@ pub(crate) struct Recording {
 
 #[derive(Debug)]
 struct Reel {
-    incoming: Incoming,
+    incoming: CallerBody,
     /// What came, as long as it can be sent again.
     frames: SmallVec<[Bytes; 1]>,
     recorded: usize,
@@ -105,7 +106,7 @@ enum BrokenOff {
 }
 
 impl Recording {
-    pub(crate) fn new(incoming: Incoming, limit: usize, budget: &Arc<Budget>) -> Self {
+    pub(crate) fn new(incoming: CallerBody, limit: usize, budget: &Arc<Budget>) -> Self {
         let announced = incoming.size_hint();
         // What will be too large is not recorded to begin with.
         let lost = (announced.lower() > limit as u64).then_some(Lost::TooLarge);
@@ -268,7 +269,7 @@ impl Reel {
             }
             Some(Err(error)) => {
                 self.end = End::Broken;
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(error)))
             }
             // Trailers are left out: no provider wants them, and a token could stand in one.
             Some(Ok(Err(_))) | None => {

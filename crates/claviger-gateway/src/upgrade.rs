@@ -1,11 +1,11 @@
-//! Upgraded connections: WebSockets and the like, passed on byte by byte.
+//! Upgrades: WebSockets.
 
-use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use hyper::upgrade::OnUpgrade;
-use hyper::{Request, Response, StatusCode, Version};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response, Version};
 use tokio_util::task::TaskTracker;
+
+use crate::tunnel::{self, Terms};
 
 /// A caller's wish to go on with another protocol.
 pub(crate) struct Upgrade {
@@ -19,7 +19,7 @@ pub(crate) struct Accepted {
 }
 
 /// Whether the caller wants to go on with another protocol.
-pub(crate) fn wanted(request: &mut Request<Incoming>) -> Option<Upgrade> {
+pub(crate) fn wanted<B>(request: &mut Request<B>) -> Option<Upgrade> {
     if request.version() != Version::HTTP_11 {
         return None;
     }
@@ -39,23 +39,17 @@ impl Upgrade {
         headers.insert(UPGRADE, self.protocol.clone());
     }
 
-    /// Where the provider consents, joins both connections once the answer has gone out.
-    pub(crate) fn accept<B>(self, response: &mut Response<B>, tunnels: &TaskTracker) -> Option<Accepted> {
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return None;
-        }
+    /// The provider consents: joins both connections once the answer has gone out.
+    pub(crate) fn accept<B>(self, response: &mut Response<B>, tunnels: &TaskTracker, terms: Terms) -> Accepted {
         let protocol = response.headers().get(UPGRADE).cloned().unwrap_or(self.protocol);
         let provider = hyper::upgrade::on(response);
         let caller = self.caller;
         tunnels.spawn(async move {
-            let (Ok(caller), Ok(provider)) = tokio::join!(caller, provider) else {
-                return;
-            };
-            let (mut caller, mut provider) = (TokioIo::new(caller), TokioIo::new(provider));
-            // However it ends, both sides are closed; there is nobody left to tell.
-            let _ = tokio::io::copy_bidirectional(&mut caller, &mut provider).await;
+            if let (Ok(caller), Ok(provider)) = tokio::join!(caller, provider) {
+                tunnel::join(caller, provider, terms).await;
+            }
         });
-        Some(Accepted { protocol })
+        Accepted { protocol }
     }
 }
 

@@ -4,6 +4,7 @@
 //! connection a request takes. (A general-purpose client does the same at three times the price: it hashes the address,
 //! copies itself, and starts a task for every request.)
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use tower_service::Service;
 
 use crate::body::Sent;
 use crate::connections::{Connections, Held, Stream};
+use crate::pace::TooSlow;
 use crate::replay::Budget;
 
 /// How much of one answer may wait for a caller that reads slowly, in bytes.
@@ -70,6 +72,22 @@ pub(crate) enum SendError {
     Unreachable,
     /// The connection broke before there was an answer.
     BrokenOff,
+    /// The caller sent its body too slowly.
+    BodyTooSlow,
+}
+
+impl SendError {
+    /// Of a request that was lost on its way.
+    fn of(error: &hyper::Error) -> Self {
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            if error.is::<TooSlow>() {
+                return Self::BodyTooSlow;
+            }
+            cause = error.source();
+        }
+        Self::BrokenOff
+    }
 }
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -119,7 +137,7 @@ impl Upstreams {
         while let Some(mut sender) = origin.unpark() {
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, Held::http1(sender, origin))),
-                Err(mut error) => request = error.take_message().ok_or(SendError::BrokenOff)?,
+                Err(mut error) => request = error.take_message().ok_or_else(|| SendError::of(error.error()))?,
             }
         }
         while let Some(stream) = origin.stream() {
@@ -131,10 +149,11 @@ impl Upstreams {
         let io = self.connect(&self.any, address).await?;
         if is_http2(&io) {
             let stream = self.open_http2(io, origin).await?;
-            send_http2(stream, address, request).await.map_err(|_| SendError::BrokenOff)
+            let sent = send_http2(stream, address, request).await;
+            sent.map_err(|unsent| unsent.err().unwrap_or(SendError::BrokenOff))
         } else {
             let mut sender = self.open_http1(io).await?;
-            let response = sender.send_request(request).await.map_err(|_| SendError::BrokenOff)?;
+            let response = sender.send_request(request).await.map_err(|error| SendError::of(&error))?;
             Ok((response, Held::http1(sender, origin)))
         }
     }
@@ -157,7 +176,7 @@ impl Upstreams {
         let connecting = async {
             match self.connect_once(connector, address).await {
                 Ok(io) => Ok(io),
-                Err(SendError::Unreachable | SendError::BrokenOff) => self.connect_once(connector, address).await,
+                Err(_) => self.connect_once(connector, address).await,
             }
         };
         tokio::time::timeout(self.connect_timeout, connecting).await.unwrap_or_else(|_| {
@@ -231,7 +250,7 @@ async fn send_http2(
     match stream.sender.try_send_request(request).await {
         Ok(response) => Ok((response, Held::Stream(stream))),
         Err(mut error) => {
-            let mut unsent = error.take_message().ok_or(Err(SendError::BrokenOff))?;
+            let mut unsent = error.take_message().ok_or_else(|| Err(SendError::of(error.error())))?;
             if let Some(host) = host {
                 unsent.headers_mut().insert(HOST, host);
             }

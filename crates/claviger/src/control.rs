@@ -4,9 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use axum::Router;
-use claviger_gateway::{BoxError, ControlPlane, Reply};
+use claviger_gateway::{BoxError, CallerBody, ControlPlane, Reply};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
@@ -26,7 +25,7 @@ impl Control {
 }
 
 impl ControlPlane for Control {
-    fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>> {
+    fn answer(&self, request: Request<CallerBody>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>> {
         let mut router = self.router.clone();
         // A change that was begun is finished, even when the caller has left: it would be done by half otherwise.
         let answering = self.tasks.spawn_on(async move { router.call(request).await }, &self.runtime);

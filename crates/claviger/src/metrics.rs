@@ -42,6 +42,9 @@ impl Collector for Counts {
         let help = "Open connections of callers";
         let mut connections = encoder.encode_descriptor("claviger_connections", help, None, MetricType::Gauge)?;
         connections.encode_gauge(&self.gateway.connections())?;
+        let help = "Connections of callers that were refused because there were too many";
+        let mut refused = encoder.encode_descriptor("claviger_connections_refused", help, None, MetricType::Counter)?;
+        refused.encode_counter::<NoLabelSet, _, u64>(&self.gateway.refused_connections(), None)?;
         let help = "Key pools in memory";
         let mut pools = encoder.encode_descriptor("claviger_pools_in_memory", help, None, MetricType::Gauge)?;
         pools.encode_gauge(&i64::try_from(self.app.keyring.pools_in_memory()).unwrap_or(i64::MAX))?;

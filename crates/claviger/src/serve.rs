@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use claviger_app::coordination::Coordination;
 use claviger_app::{App, StoreError};
-use claviger_gateway::{ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners};
+use claviger_gateway::{Certificate, ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners};
 use claviger_seal::TokenHash;
 use claviger_valkey::Valkey;
 use tokio::runtime::Handle;
@@ -51,8 +51,12 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
     if let Some(made) = app.admit_root(given).await? {
         print::result(&format!("root token, shown this once: {}", made.reveal_once()))?;
     }
+    let hangup = Hangup::listen(&door)?;
     let server = Server::start(app, &settings, door)?;
-    print::result(&format!("listening on http://{}", server.address()))?;
+    if let Some(hangup) = hangup {
+        server.tasks.spawn(hangup.reload(server.stop.clone()));
+    }
+    print::result(&format!("listening on {}://{}", settings.server.scheme(), server.address()))?;
     tracing::info!(address = %server.address(), console = %settings.portal()?.address_of("/console"), "listening");
     stop.told().await;
     tracing::info!("stopping: no new connections, what runs is finished");
@@ -99,17 +103,49 @@ impl Stop {
     }
 }
 
+/// Hears of SIGHUP, at which the certificate is read again. Without one the signal has its usual end.
+struct Hangup {
+    signal: Signal,
+    certificate: Arc<Certificate>,
+}
+
+impl Hangup {
+    fn listen(door: &Door) -> anyhow::Result<Option<Self>> {
+        let Some(certificate) = &door.1 else {
+            return Ok(None);
+        };
+        let signal = signal(SignalKind::hangup()).context("cannot listen for SIGHUP")?;
+        Ok(Some(Self { signal, certificate: Arc::clone(certificate) }))
+    }
+
+    async fn reload(mut self, stop: CancellationToken) {
+        while let Some(Some(())) = stop.run_until_cancelled(self.signal.recv()).await {
+            match self.certificate.reload() {
+                Ok(()) => tracing::info!("the certificate was read again: new connections get it"),
+                Err(error) => tracing::error!(
+                    error = &error as &(dyn std::error::Error + 'static),
+                    "the certificate could not be read again: the one before stays in use"
+                ),
+            }
+        }
+    }
+}
+
 /// Where the server will listen: taken, and not open yet.
-pub(crate) struct Door(Listeners);
+pub(crate) struct Door(Listeners, Option<Arc<Certificate>>);
 
 impl Door {
     /// Takes the address of the settings, and writes into them which one that became.
     pub(crate) fn find(settings: &mut Settings) -> anyhow::Result<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = settings.server.workers.unwrap_or(cores);
+        let certificate = match settings.server.tls()? {
+            None => None,
+            Some((cert, key)) => Some(Arc::new(Certificate::read(cert.to_owned(), key.to_owned())?)),
+        };
         let listeners = Listeners::bind(settings.server.listen, workers)?;
         settings.server.listen = listeners.address();
-        Ok(Self(listeners))
+        Ok(Self(listeners, certificate))
     }
 }
 
@@ -124,6 +160,7 @@ pub(crate) struct Server {
 impl Server {
     /// Opens the door.
     pub(crate) fn start(app: Arc<App>, settings: &Settings, door: Door) -> anyhow::Result<Self> {
+        let Door(listeners, certificate) = door;
         let limits = &settings.gateway;
         let gateway = GatewaySettings {
             connect_timeout: limits.connect_timeout.0,
@@ -132,6 +169,9 @@ impl Server {
             replay_limit: limits.replay_limit.0,
             replay_budget: limits.replay_budget.0,
             retry_overloaded: limits.retry_overloaded,
+            stall_timeout: settings.server.stall_timeout.0,
+            workspace_requests: limits.workspace_requests,
+            workspace_streams: limits.workspace_streams,
         };
         let gateway = Gateway::new(Arc::clone(&app), gateway);
         let gateway = Arc::new(gateway.map_err(|id| anyhow::anyhow!("setting providers.{id}: not a usable address"))?);
@@ -144,8 +184,11 @@ impl Server {
         let front = FrontSettings {
             grace: settings.server.shutdown_grace.0,
             trusted_proxies: settings.server.trusted_proxies()?,
+            max_connections: settings.server.max_connections,
+            max_connections_per_address: settings.server.max_connections_per_address,
+            certificate,
         };
-        let front = Front::open(door.0, front, &gateway, &control)?;
+        let front = Front::open(listeners, front, &gateway, &control)?;
         let stop = CancellationToken::new();
         tasks.spawn(write_uses(Arc::clone(&app), stop.clone()));
         tasks.spawn(watch(Arc::clone(&app), stop.clone()));

@@ -56,10 +56,38 @@ pub(crate) struct Server {
     pub(crate) public_url: Option<String>,
     pub(crate) workers: Option<usize>,
     trusted_proxies: Texts,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+    pub(crate) stall_timeout: Span,
+    #[serde(default)]
+    tls: ServerTls,
     pub(crate) shutdown_grace: Span,
 }
 
+/// TLS for callers: both, or none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServerTls {
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+}
+
 impl Server {
+    /// The files of certificate and key, where callers are to speak TLS.
+    pub(crate) fn tls(&self) -> anyhow::Result<Option<(&Path, &Path)>> {
+        match (&self.tls.cert_file, &self.tls.key_file) {
+            (None, None) => Ok(None),
+            (Some(cert), Some(key)) => Ok(Some((cert, key))),
+            (Some(_), None) => bail!("setting server.tls.key_file: must be given, as server.tls.cert_file is"),
+            (None, Some(_)) => bail!("setting server.tls.cert_file: must be given, as server.tls.key_file is"),
+        }
+    }
+
+    /// How the server is reached where it listens.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls.cert_file.is_some() { "https" } else { "http" }
+    }
+
     /// Whose word on where a request comes from is believed.
     pub(crate) fn trusted_proxies(&self) -> anyhow::Result<TrustedProxies> {
         let blocks = self.trusted_proxies.0.iter().map(String::as_str);
@@ -124,6 +152,8 @@ pub(crate) struct GatewayLimits {
     pub(crate) replay_limit: Size,
     pub(crate) replay_budget: Size,
     pub(crate) retry_overloaded: u32,
+    pub(crate) workspace_requests: u32,
+    pub(crate) workspace_streams: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -192,6 +222,10 @@ impl Settings {
         if self.server.workers.is_some_and(|workers| workers == 0 || workers > 1_024) {
             bail!("setting server.workers: must be 1 to 1024");
         }
+        if self.server.max_connections == 0 {
+            bail!("setting server.max_connections: must be at least 1");
+        }
+        self.server.tls()?;
         self.server.trusted_proxies()?;
         self.webhooks.reach()?;
         self.portal()?;
@@ -201,7 +235,7 @@ impl Settings {
 
     /// Where the portal is: at the public address, or else where the server listens.
     pub(crate) fn portal(&self) -> anyhow::Result<PortalPlace> {
-        let listening = || format!("http://{}", self.server.listen);
+        let listening = || format!("{}://{}", self.server.scheme(), self.server.listen);
         let public_url = self.server.public_url.clone().unwrap_or_else(listening);
         let hosts = self.portal.return_hosts.0.iter().map(String::as_str);
         let return_hosts = Reach::new(hosts).context("setting portal.return_hosts: each")?;

@@ -1,19 +1,20 @@
 //! A gateway before a mock provider.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_app::ClientAddress;
+use claviger_app::access::Principal;
 use claviger_core::catalogue::BaseUrl;
 use claviger_core::proxy::TrustedProxies;
 use claviger_core::{Catalogue, WorkspaceId};
-use claviger_gateway::{ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners, Reply};
+use claviger_gateway::{CallerBody, ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners, Reply};
 use claviger_mock_provider::MockProvider;
 use claviger_testkit::{Client, TestApp, TestSettings, put_key, random_secret};
-use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -30,7 +31,7 @@ pub(crate) struct Fixture {
 struct NoControlPlane;
 
 impl ControlPlane for NoControlPlane {
-    fn answer(&self, request: Request<Incoming>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>> {
+    fn answer(&self, request: Request<CallerBody>) -> Pin<Box<dyn Future<Output = Response<Reply>> + Send>> {
         let ClientAddress(address) = *request.extensions().get().unwrap();
         let mut response = Response::new(Reply::Full(Some(Bytes::from(address.to_string()))));
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
@@ -46,11 +47,20 @@ pub(crate) fn patient() -> GatewaySettings {
         replay_limit: 8 * 1024 * 1024,
         replay_budget: 64 * 1024 * 1024,
         retry_overloaded: 0,
+        stall_timeout: Duration::from_mins(1),
+        workspace_requests: 0,
+        workspace_streams: 0,
     }
 }
 
 pub(crate) fn open_door() -> FrontSettings {
-    FrontSettings { grace: Duration::from_secs(5), trusted_proxies: TrustedProxies::default() }
+    FrontSettings {
+        grace: Duration::from_secs(5),
+        trusted_proxies: TrustedProxies::default(),
+        max_connections: 1_000,
+        max_connections_per_address: 0,
+        certificate: None,
+    }
 }
 
 /// What a fixture is made with.
@@ -121,6 +131,17 @@ impl Fixture {
 
     pub(crate) fn client(&self) -> Client {
         Client::new(&format!("http://{}", self.front.address()), &self.token)
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.front.address()
+    }
+
+    /// Deletes the fixture's token.
+    pub(crate) async fn delete_token(&self) {
+        let id = self.token.split('_').nth(1).unwrap().parse().unwrap();
+        let permit = Principal::operator().permit_tokens(None).unwrap();
+        self.test.app.tokens.delete(&permit, &id).await.unwrap();
     }
 
     /// A bare connection to the gateway.

@@ -10,3 +10,5 @@ mod health;
 mod providers;
 mod refusals;
 mod second_keys;
+mod slow;
+mod tls;

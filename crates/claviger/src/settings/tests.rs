@@ -24,6 +24,11 @@ fn the_documented_defaults_are_the_defaults() {
     assert_eq!(settings.gateway.idle_timeout.0, Duration::from_mins(5));
     assert_eq!(settings.gateway.replay_limit.0, 8 * 1024 * 1024);
     assert_eq!(settings.auth.bad_token_limit, 20);
+    assert_eq!(settings.server.max_connections, 16_384);
+    assert_eq!(settings.server.max_connections_per_address, 0);
+    assert_eq!(settings.server.stall_timeout.0, Duration::from_mins(1));
+    assert_eq!((settings.gateway.workspace_requests, settings.gateway.workspace_streams), (0, 0));
+    assert_eq!(settings.server.tls().unwrap(), None);
 }
 
 #[test]
@@ -80,6 +85,9 @@ fn a_bad_setting_is_named_in_one_line() {
         ("CLAVIGER_LOG__LEVEL", "loud", "log.level"),
         ("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "http://a", "webhooks.allowed_hosts"),
         ("CLAVIGER_PORTAL__RETURN_HOSTS", "http://a", "portal.return_hosts"),
+        ("CLAVIGER_SERVER__MAX_CONNECTIONS", "0", "server.max_connections"),
+        ("CLAVIGER_SERVER__TLS__CERT_FILE", "/tmp/x", "server.tls.key_file"),
+        ("CLAVIGER_SERVER__TLS__KEY_FILE", "/tmp/x", "server.tls.cert_file"),
         ("CLAVIGER_SERVER__TRUSTED_PROXIES", "10.0.0.0/8, proxy", "server.trusted_proxies"),
         ("CLAVIGER_PORTAL__EMBED_HOSTS", "https://*.example.com", "portal.embed_hosts"),
         ("CLAVIGER_WEBHOOKS__ALLOWED_HOST", "a", "webhooks.allowed_host"),
@@ -99,6 +107,16 @@ fn hosts_of_webhooks_are_listed_in_the_environment_with_commas() {
     for none in [&[][..], &[("CLAVIGER_WEBHOOKS__ALLOWED_HOSTS", "")]] {
         assert_eq!(load(none).unwrap().webhooks.reach().unwrap(), Reach::default());
     }
+}
+
+#[test]
+fn with_a_certificate_the_server_is_reached_by_https() {
+    let files =
+        [("CLAVIGER_SERVER__TLS__CERT_FILE", "/etc/x/cert.pem"), ("CLAVIGER_SERVER__TLS__KEY_FILE", "/etc/x/key.pem")];
+    let settings = load(&files).unwrap();
+    assert_eq!(settings.portal().unwrap().public_url, "https://127.0.0.1:8787");
+    assert_eq!(settings.server.tls().unwrap().unwrap().1, Path::new("/etc/x/key.pem"));
+    assert_eq!(load(&[]).unwrap().portal().unwrap().public_url, "http://127.0.0.1:8787");
 }
 
 #[test]

@@ -1,0 +1,179 @@
+//! Callers that are slow on purpose, or gone without a word: bodies that do not come, and answers that nobody takes.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::TaskTracker;
+
+use crate::body::BoxError;
+use crate::relayed::Relayed;
+
+/// What a body must come with while it is waited for, in bytes a second.
+const LEAST_PER_SECOND: u64 = 100;
+
+/// The caller sends its body too slowly.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the request's body came too slowly")]
+pub(crate) struct TooSlow;
+
+/// The caller does not take its answer.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the caller did not read its answer for {} s", .0.as_secs())]
+struct NotTaken(Duration);
+
+/// The body of a caller's request. It breaks off where it comes too slowly: what counts is only the time in which it is
+/// waited for, so that a provider that reads slowly is not the caller's fault.
+#[derive(Debug)]
+pub struct CallerBody {
+    body: Incoming,
+    patience: Duration,
+    /// Since when it is waited for, if it is.
+    waiting: Option<Instant>,
+    /// How long it was waited for, and what came, since it was last fast enough.
+    waited: Duration,
+    came: u64,
+    /// Set up when it is first waited for.
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl CallerBody {
+    pub(crate) fn new(body: Incoming, patience: Duration) -> Self {
+        Self { body, patience, waiting: None, waited: Duration::ZERO, came: 0, alarm: None }
+    }
+
+    fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
+        let now = Instant::now();
+        let alarm = match (self.waiting, &mut self.alarm) {
+            (Some(_), Some(alarm)) => alarm,
+            (_, alarm) => {
+                self.waiting = Some(now);
+                let end = now + self.patience.saturating_sub(self.waited);
+                let alarm = alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+                alarm.as_mut().reset(end);
+                alarm
+            }
+        };
+        ready!(alarm.as_mut().poll(cx));
+        Poll::Ready(TooSlow)
+    }
+
+    /// Counts what came. Whoever was waited for long enough must have sent its share.
+    fn note(&mut self, bytes: usize) -> Result<(), TooSlow> {
+        self.came += bytes as u64;
+        if let Some(since) = self.waiting.take() {
+            self.waited += since.elapsed();
+        }
+        if self.came >= LEAST_PER_SECOND * self.patience.as_secs().max(1) {
+            (self.waited, self.came) = (Duration::ZERO, 0);
+        }
+        if self.waited >= self.patience { Err(TooSlow) } else { Ok(()) }
+    }
+}
+
+impl Body for CallerBody {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                let noted = this.note(frame.data_ref().map_or(0, Bytes::len));
+                Poll::Ready(Some(noted.map(|()| frame).map_err(Into::into)))
+            }
+            Poll::Ready(end) => Poll::Ready(end.map(|frame| frame.map_err(Into::into))),
+            Poll::Pending => {
+                let too_slow = ready!(this.poll_too_slow(cx));
+                tracing::info!("a caller sends its request's body too slowly, and is broken off");
+                Poll::Ready(Some(Err(too_slow.into())))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A provider's answer for a caller that speaks HTTP/2, and can leave one stream unread while it reads others. Nothing
+/// asks for the body then, so it cannot find out by itself: somebody else looks after it. Over HTTP/1.1 the connection
+/// itself stands still, and breaks (`io.rs`).
+#[derive(Debug)]
+pub struct Watched {
+    watch: Arc<Mutex<Watch>>,
+    tasks: TaskTracker,
+    patience: Duration,
+    pieces: u8,
+}
+
+#[derive(Debug)]
+struct Watch {
+    /// `None` once it was given up: the provider's stream is closed then.
+    body: Option<Relayed>,
+    /// Since when the caller has a piece and did not come back for the next.
+    taken: Option<Instant>,
+}
+
+impl Watched {
+    pub(crate) fn new(body: Relayed, patience: Duration, tasks: &TaskTracker) -> Self {
+        let watch = Arc::new(Mutex::new(Watch { body: Some(body), taken: None }));
+        Self { watch, tasks: tasks.clone(), patience, pieces: 0 }
+    }
+}
+
+async fn look_after(watch: Weak<Mutex<Watch>>, patience: Duration) {
+    loop {
+        tokio::time::sleep(patience).await;
+        let Some(watch) = watch.upgrade() else {
+            return;
+        };
+        let mut watch = watch.lock();
+        if watch.taken.is_some_and(|since| since.elapsed() >= patience) {
+            tracing::info!("a caller does not read its answer, and the provider's stream is closed");
+            watch.body = None;
+            return;
+        }
+    }
+}
+
+impl Body for Watched {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = self.get_mut();
+        let mut watch = this.watch.lock();
+        watch.taken = None;
+        let Some(body) = &mut watch.body else {
+            return Poll::Ready(Some(Err(NotTaken(this.patience).into())));
+        };
+        let frame = ready!(Pin::new(body).poll_frame(cx));
+        if let Some(Ok(_)) = &frame {
+            watch.taken = Some(Instant::now());
+            // Most answers are one piece, and need nobody.
+            this.pieces = this.pieces.saturating_add(1);
+            if this.pieces == 2 {
+                this.tasks.spawn(look_after(Arc::downgrade(&this.watch), this.patience));
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.watch.lock().body.as_ref().is_some_and(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.watch.lock().body.as_ref().map(Body::size_hint).unwrap_or_default()
+    }
+}
