@@ -214,3 +214,23 @@ async fn what_does_not_finish_in_time_is_broken_off() {
     let _ = running.read_to_end(&mut rest).await;
     assert!(!rest.ends_with(b"0\r\n\r\n"));
 }
+
+#[tokio::test]
+async fn a_servers_memory_gets_into_no_core_dump_and_into_no_swap_where_it_can_be_locked() {
+    let mut server = Deployment::new().serve();
+    let of_process = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", server.process.id())).unwrap();
+    let limits = of_process("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{limits}");
+    let status = of_process("status");
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned();
+    let capabilities = u64::from_str_radix(&field("CapEff:"), 16).unwrap();
+    let unlimited =
+        limits.lines().any(|line| line.starts_with("Max locked memory") && line.matches("unlimited").count() == 2);
+    // CAP_IPC_LOCK is the fifteenth.
+    let may_lock = capabilities >> 14 & 1 == 1 || unlimited;
+    let locked: u64 = field("VmLck:").trim_end_matches(" kB").parse().unwrap();
+    assert_eq!(locked > 0, may_lock, "{status}");
+    assert!(server.process.terminate().success());
+    assert_eq!(server.process.stderr().contains("memory may be swapped out"), !may_lock);
+}

@@ -435,7 +435,7 @@ impl Access {
         let attempt = self.attempts.begin(from)?;
         match self.look_up(&presented, &id).await {
             Err(AuthenticateError::Unknown) => {
-                attempt.is_bad(from)?;
+                attempt.fail(from)?;
                 Err(AuthenticateError::Unknown)
             }
             proven => {
@@ -453,7 +453,7 @@ impl Access {
         let known = match read.await {
             Ok(known) => known,
             Err(error) => {
-                if self.tokens.is_empty(&slot) {
+                if slot.is_empty() {
                     self.tokens.remove(id);
                 }
                 return Err(error.into());
@@ -468,7 +468,6 @@ impl Access {
     }
 
     /// An unknown token costs as much as a wrong one.
-
     fn prove(
         &self,
         presented: &PresentedToken<'_>,

@@ -193,7 +193,7 @@ impl Attempt<'_> {
     }
 
     /// The token was bad.
-    pub(crate) fn is_bad(self, from: ClientAddress) -> Result<(), TooManyAttempts> {
+    pub(crate) fn fail(self, from: ClientAddress) -> Result<(), TooManyAttempts> {
         self.attempts.refused.fetch_add(1, Ordering::Relaxed);
         match self.beyond {
             None => Ok(()),
@@ -257,10 +257,10 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(attempts.count(here), Ok(()));
         }
-        let wait = Duration::from_secs(20);
+        let (nearly, wait) = (Duration::from_millis(19_999), Duration::from_secs(20));
         assert_eq!(attempts.count(here), Err(TooManyAttempts { wait }));
         assert_eq!(attempts.count(there), Ok(()));
-        clock.advance(wait - Duration::from_millis(1));
+        clock.advance(nearly);
         assert!(attempts.count(here).is_err());
         clock.advance(Duration::from_millis(1));
         assert_eq!(attempts.count(here), Ok(()));
@@ -285,8 +285,8 @@ mod tests {
     fn beyond_the_limit_one_look_up_a_second_is_left() {
         let (attempts, clock) = attempts(1);
         let here = address("203.0.113.9");
-        assert_eq!(attempts.begin(here).unwrap().is_bad(here), Ok(()));
-        assert!(attempts.begin(here).unwrap().is_bad(here).is_err());
+        assert_eq!(attempts.begin(here).unwrap().fail(here), Ok(()));
+        assert!(attempts.begin(here).unwrap().fail(here).is_err());
         assert!(attempts.begin(here).is_err());
         clock.advance(TRICKLE);
         attempts.begin(here).unwrap().give_back();

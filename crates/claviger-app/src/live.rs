@@ -140,11 +140,6 @@ where
         self.trust.holds().then_some(kept)
     }
 
-    /// Whether the slot keeps nothing, true or not.
-    pub(crate) fn is_empty(&self, slot: &Slot<T, C>) -> bool {
-        slot.kept.load().is_none()
-    }
-
     /// What the slot is for: as it is kept, if that is true, or else as `read` brings it from the database. Where the
     /// database cannot be reached, it is what is kept all the same, if the operator allows that for a while.
     pub(crate) async fn obtain(
@@ -296,6 +291,11 @@ impl<T, C> Slot<T, C> {
             Err(error) => state.ended = Some((number, Err(error.to_string().into()))),
         }
         brought
+    }
+
+    /// Whether it keeps nothing, true or not.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.load().is_none()
     }
 
     /// Forgets what was read, also by a reader that is still on its way.

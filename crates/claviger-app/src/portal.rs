@@ -342,7 +342,7 @@ impl Portal {
         // What could not be looked up does not count.
         let is_bad = matches!(&found, Ok(found) if !is_of(found.as_ref(), text));
         match attempt {
-            Some(attempt) if is_bad => attempt.is_bad(from)?,
+            Some(attempt) if is_bad => attempt.fail(from)?,
             Some(attempt) => {
                 attempt.give_back();
                 if found.is_ok() {

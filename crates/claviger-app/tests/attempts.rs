@@ -162,9 +162,9 @@ async fn links_and_sessions_of_the_portal_count_like_tokens() {
     let permit = Principal::operator().permit_on::<ManagePortal>(Owner::Workspace(workspace), None).unwrap();
     let link = portal.create(&permit, CreatePortalLink::new(PortalRole::Admin)).await.unwrap();
     let url = portal.reveal_url(&link);
-    let text = url.rsplit('/').next().unwrap();
+    let secret = url.rsplit('/').next().unwrap();
     let [here, there] = [HERE, "203.0.113.10"].map(|address| ClientAddress(address.parse().unwrap()));
-    let session = portal.open("w", text, here).await.unwrap();
+    let session = portal.open("w", secret, here).await.unwrap();
     let cookie = session.reveal_cookie();
     portal.prove(&cookie, here).await.unwrap();
 
@@ -175,7 +175,7 @@ async fn links_and_sessions_of_the_portal_count_like_tokens() {
     assert!(matches!(portal.prove("nonsense", here).await, Err(PortalSessionError::TooMany(_))));
     // One look-up a second is left, and it is used up here.
     assert!(matches!(portal.prove(&no_session, here).await, Err(PortalSessionError::TooMany(_))));
-    assert!(matches!(portal.look("w", text, here).await, Err(OpenPortalError::TooMany(_))));
+    assert!(matches!(portal.look("w", secret, here).await, Err(OpenPortalError::TooMany(_))));
     assert!(matches!(Caller::at(&test, HERE).show_unknown().await, AuthenticateError::TooMany(_)));
     // Who is in stays in.
     portal.prove(&cookie, here).await.unwrap();

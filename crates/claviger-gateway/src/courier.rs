@@ -177,7 +177,18 @@ mod tests {
         let found = |addresses: &[&str]| addresses.iter().map(|address| address.parse().unwrap()).collect::<Vec<_>>();
         let public = found(&["8.8.8.8:443", "[2606:4700::1]:443"]);
         assert_eq!(in_reach(&reach, &url, public.clone()), Ok(public));
-        for internal in ["127.0.0.1:443", "10.0.0.5:443", "169.254.169.254:443", "[::ffff:127.0.0.1]:443"] {
+        for internal in [
+            "127.0.0.1:443",
+            "10.0.0.5:443",
+            "169.254.169.254:443",
+            "0.0.0.0:443",
+            "[::]:443",
+            "[::1]:443",
+            "[::ffff:127.0.0.1]:443",
+            "[64:ff9b::a9fe:a9fe]:443",
+            "[fe80::1]:443",
+            "[fd00:ec2::254]:443",
+        ] {
             for addresses in [&[internal][..], &["8.8.8.8:443", internal], &[internal, "8.8.8.8:443"]] {
                 let refused = Err(CourierError::OutOfReach(OutOfReach::Internal));
                 assert_eq!(in_reach(&reach, &url, found(addresses)), refused, "{addresses:?}");

@@ -49,7 +49,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked whether a connection is in use. One that was not since the last time is closed: HTTP/2 has no
 /// other end, and whoever sends the first bytes of its preface and no more is not known to speak anything yet.
-const LOOK_WHETHER_QUIET: Duration = Duration::from_secs(60);
+const LOOK_WHETHER_QUIET: Duration = Duration::from_mins(1);
 /// The largest head of a request, and how much of an answer may wait for a caller that reads slowly, in bytes.
 const BUFFER: usize = 64 * 1024;
 /// The largest head over HTTP/2, where a connection can have two hundred at once.

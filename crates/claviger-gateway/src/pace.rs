@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use parking_lot::Mutex;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 use tokio_util::task::TaskTracker;
 
@@ -114,6 +115,7 @@ pub struct Watched {
     tasks: TaskTracker,
     patience: Duration,
     pieces: u8,
+    lookout: Option<AbortHandle>,
 }
 
 #[derive(Debug)]
@@ -127,7 +129,15 @@ struct Watch {
 impl Watched {
     pub(crate) fn new(body: Relayed, patience: Duration, tasks: &TaskTracker) -> Self {
         let watch = Arc::new(Mutex::new(Watch { body: Some(body), taken: None }));
-        Self { watch, tasks: tasks.clone(), patience, pieces: 0 }
+        Self { watch, tasks: tasks.clone(), patience, pieces: 0, lookout: None }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(lookout) = &self.lookout {
+            lookout.abort();
+        }
     }
 }
 
@@ -163,7 +173,8 @@ impl Body for Watched {
             // Most answers are one piece, and need nobody.
             this.pieces = this.pieces.saturating_add(1);
             if this.pieces == 2 {
-                this.tasks.spawn(look_after(Arc::downgrade(&this.watch), this.patience));
+                let lookout = this.tasks.spawn(look_after(Arc::downgrade(&this.watch), this.patience));
+                this.lookout = Some(lookout.abort_handle());
             }
         }
         Poll::Ready(frame)

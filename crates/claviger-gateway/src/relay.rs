@@ -29,7 +29,7 @@ use crate::breaker::{Breaker, Deed};
 use crate::connections::Held;
 use crate::credential;
 use crate::forward::{self, Destination, Route};
-use crate::limits::{Place, WorkspaceLimit};
+use crate::limits::{Full, Place, WorkspaceLimit};
 use crate::metrics::GatewayMetrics;
 use crate::pace::{CallerBody, TooSlow, Watched};
 use crate::peek::{self, Opened, View};
@@ -87,7 +87,7 @@ pub struct Gateway {
     breakers: Vec<Breaker>,
     /// Upgraded connections.
     pub(crate) tunnels: TaskTracker,
-    /// Tasks that look after answers, each for a while after its answer's end. Nothing waits for them.
+    /// Tasks that look after answers. They end with their answers.
     lookouts: TaskTracker,
     limit: Arc<WorkspaceLimit>,
     /// What is counted.
@@ -406,11 +406,7 @@ impl Gateway {
         if let Some(place) = place.as_mut().filter(|_| peek::is_event_stream(&head.headers))
             && let Err(full) = place.is_stream()
         {
-            let refusal = Refusal::from(full);
-            self.metrics.refused(refusal.code());
-            let mut response = refusal.response();
-            receipt.put(response.headers_mut(), attempts);
-            return response;
+            return self.refuse_stream(full, receipt, attempts);
         }
         let mut response = Response::from_parts(head, body);
         let upgrade = asked.upgrade.take();
@@ -432,20 +428,24 @@ impl Gateway {
             tracing::info!(why = lost.as_str(), "a request that could do better with another key cannot be sent again");
             answer::put_lost(&mut headers, lost);
         }
-        let body = match upgraded {
-            Some(_) => Reply::Full(None),
-            None => {
-                let relayed = Relayed::new(body, held, place, self.settings.idle_timeout);
-                if asked.is_http2 {
-                    Reply::Watched(Watched::new(relayed, self.settings.stall_timeout, &self.lookouts))
-                } else {
-                    Reply::Relayed(relayed)
-                }
-            }
+        let relayed = || Relayed::new(body, held, place, self.settings.idle_timeout);
+        let body = match (upgraded, asked.is_http2) {
+            (Some(_), _) => Reply::Full(None),
+            (None, false) => Reply::Relayed(relayed()),
+            (None, true) => Reply::Watched(Watched::new(relayed(), self.settings.stall_timeout, &self.lookouts)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
+        response
+    }
+
+    /// That the answer is a stream was not known before. It is broken off.
+    fn refuse_stream(&self, full: Full, receipt: Receipt, attempts: u32) -> Response<Reply> {
+        let refusal = Refusal::from(full);
+        self.metrics.refused(refusal.code());
+        let mut response = refusal.response();
+        receipt.put(response.headers_mut(), attempts);
         response
     }
 

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::cli::{DevFlags, LogFormat};
 use crate::serve::{Door, Server, Stop};
 use crate::settings::Settings;
-use crate::{log, open, print};
+use crate::{log, memory, open, print};
 
 const WORKSPACE: &str = "demo";
 /// The demonstration's keys: provider, and name.
@@ -36,6 +36,7 @@ const KEYS: [(&str, &str); 5] = [
 /// Runs the demonstration until it is told to stop.
 pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
     log::begin(LogFormat::Text, LevelFilter::WARN);
+    let swap = memory::lock();
     let folder = tempfile::tempdir().context("no temporary folder for the data")?;
     let mock = MockProvider::start(([127, 0, 0, 1], 0).into()).await.context("the mock provider")?;
     let mut settings = Settings::for_demonstration(flags.listen, folder.path(), &mock.addr().to_string())?;
@@ -47,6 +48,7 @@ pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
     let link = portal_link(&app).await.context("a link to the demonstration's portal")?;
     let server = Server::start(app, &settings, door)?;
     print::result(&welcome(&server.address().to_string(), &root, &runtime, &link)?)?;
+    swap.tell();
     stop.told().await;
     server.stop().await
 }

@@ -8,6 +8,7 @@ mod dev;
 mod health;
 mod log;
 mod master_key;
+mod memory;
 mod metrics;
 mod open;
 mod print;
@@ -28,6 +29,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Bad usage ends here, with exit code 2.
     let cli = Cli::parse();
+    // Before any key is read. A system that does not allow it is no reason not to run.
+    if let Err(error) = memory::keep_out_of_dumps() {
+        print::problem(&format!("claviger: core dumps could not be switched off: {error}"));
+    }
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use crate::cli::{ServeFlags, SettingsFlags};
 use crate::control::Control;
 use crate::settings::Settings;
-use crate::{log, metrics, open, print};
+use crate::{log, memory, metrics, open, print};
 
 /// How often uses of keys are written to the database.
 const WRITE_USES: Duration = Duration::from_secs(5);
@@ -41,6 +41,7 @@ const LOOK_WHETHER_HEARD: Duration = Duration::from_millis(500);
 pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Result<()> {
     let mut settings = Settings::load(flags, Some(serve))?;
     log::begin(settings.log.format, settings.log.level.0);
+    let swap = memory::lock();
     let stop = Stop::listen()?;
     // Before anything is made: a start that finds its port taken leaves nothing behind, and shows no token.
     let door = Door::find(&mut settings)?;
@@ -58,6 +59,7 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
     }
     print::result(&format!("listening on {}://{}", settings.server.scheme(), server.address()))?;
     tracing::info!(address = %server.address(), console = %settings.portal()?.address_of("/console"), "listening");
+    swap.tell();
     stop.told().await;
     tracing::info!("stopping: no new connections, what runs is finished");
     let stopped = server.stop().await;

@@ -277,3 +277,14 @@ async fn an_actor_that_cannot_be_one_is_refused_where_it_counts() {
     let request = with_token("GET", ACME_KEYS, &world.root).header("x-claviger-actor", longest.as_bytes());
     assert_eq!(world.send(request.body(axum::body::Body::empty()).unwrap()).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn no_caller_names_a_providers_address() {
+    let world = World::new().await;
+    for field in ["baseUrl", "base_url", "origin", "url", "endpoint"] {
+        let mut body = json!({"providerId": "openai", "apiKey": random_secret()});
+        body[field] = json!("http://169.254.169.254/");
+        world.ask(&world.root, "POST", ACME_KEYS, body).await.assert_refused(400, "unknown_field", Some(field));
+    }
+    assert!(world.keys().await.is_empty());
+}

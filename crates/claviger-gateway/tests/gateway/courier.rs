@@ -95,6 +95,35 @@ async fn nothing_is_sent_to_this_machine_unless_it_is_listed() {
 }
 
 #[tokio::test]
+async fn no_other_way_to_write_an_internal_address_leads_there() {
+    for host in [
+        "2130706433",
+        "127.1",
+        "0x7f000001",
+        "0177.0.0.1",
+        "0",
+        "0.0.0.0",
+        "[::]",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "localhost.",
+        "LOCALHOST",
+    ] {
+        let receiver = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;
+        // Some of these are no address to begin with, and some names lead nowhere.
+        if let Ok(url) = format!("https://{host}:{}/", receiver.address.port()).parse::<WebhookUrl>() {
+            let sent = send(&courier(&[]), &url).await;
+            let refused = [CourierError::OutOfReach(OutOfReach::Internal), CourierError::NoAddress];
+            assert!(sent.as_ref().is_err_and(|error| refused.contains(error)), "{host}: {sent:?}");
+        }
+        assert!(receiver.stays_alone().await, "{host}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_not_a_way() {
     let elsewhere = Receiver::answering("HTTP/1.1 200 OK\r\n\r\n").await;
     let location = elsewhere.url("http", "127.0.0.1", "/elsewhere");
