@@ -43,13 +43,6 @@ use crate::upstream::{self, TlsError, Upstreams};
 const JOIN_PATIENCE: Duration = Duration::from_secs(1);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 4_096;
-/// How long a caller may take for the head of a request, and how long it may keep a connection of HTTP/1.1 unused.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a caller may take to agree on TLS.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is looked whether a connection is in use. One that was not since the last time is closed: HTTP/2 has no
-/// other end, and whoever sends the first bytes of its preface and no more is not known to speak anything yet.
-const LOOK_WHETHER_QUIET: Duration = Duration::from_mins(1);
 /// The largest head of a request, and how much of an answer may wait for a caller that reads slowly, in bytes.
 const BUFFER: usize = 64 * 1024;
 /// The largest head over HTTP/2, where a connection can have two hundred at once.
@@ -62,6 +55,24 @@ const BREATH: Duration = Duration::from_millis(50);
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
+/// How long callers may take before there is a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For the head of a request; and for how long a connection of HTTP/1.1 may be unused.
+    pub head: Duration,
+    /// To agree on TLS.
+    pub handshake: Duration,
+    /// How often it is looked whether a connection is in use. One that was not since the last time is closed: HTTP/2 has
+    /// no other end, and whoever sends the first bytes of its preface and no more is not known to speak anything yet.
+    pub look: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(30), handshake: Duration::from_secs(10), look: Duration::from_mins(1) }
+    }
+}
+
 /// What the door lets in, and for how long.
 #[derive(Clone, Debug)]
 pub struct FrontSettings {
@@ -73,6 +84,8 @@ pub struct FrontSettings {
     pub max_connections: usize,
     /// How many of them from one address that is no trusted proxy's; 0 for any number.
     pub max_connections_per_address: usize,
+    /// How long callers may take before there is a request.
+    pub patience: Patience,
     /// What callers are shown, where they are to speak TLS.
     pub certificate: Option<Arc<Certificate>>,
 }
@@ -244,7 +257,7 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
             return;
         }
     };
-    let server = server();
+    let server = server(worker.settings.patience);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -290,23 +303,25 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
 
 type Server = auto::Builder<TokioExecutor>;
 
-fn server() -> Server {
+fn server(patience: Patience) -> Server {
     let mut server = auto::Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(BUFFER);
+    server.http1().timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(BUFFER);
     server
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(HEAD_TIMEOUT)
-        .keep_alive_timeout(HEAD_TIMEOUT)
+        .keep_alive_interval(patience.head)
+        .keep_alive_timeout(patience.head)
         .max_header_list_size(HTTP2_HEAD);
     server
 }
 
 /// Serves one connection to its end.
 async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (stream, peer): (TcpStream, IpAddr)) {
-    // Whoever connects and sends nothing is let go: the server's own limit begins with the first byte.
-    let first = tokio::time::timeout(HEAD_TIMEOUT, stream.readable());
-    if !matches!(stop.run_until_cancelled(first).await, Some(Ok(Ok(())))) {
+    // Whoever connects and sends nothing is let go: the server's own limit begins with the first byte. It is looked at,
+    // since to be told that there is something to read means no more than that there may be.
+    let mut byte = [0];
+    let first = tokio::time::timeout(worker.settings.patience.head, stream.peek(&mut byte));
+    if !matches!(stop.run_until_cancelled(first).await, Some(Ok(Ok(1)))) {
         return;
     }
     let metrics = Arc::clone(&worker.gateway.metrics);
@@ -315,7 +330,8 @@ async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (st
     match &worker.settings.certificate {
         None => converse(worker, &server, stop, (stream, peer)).await,
         Some(certificate) => {
-            let shaking_hands = tokio::time::timeout(HANDSHAKE_TIMEOUT, certificate.acceptor().accept(stream));
+            let shaking_hands =
+                tokio::time::timeout(worker.settings.patience.handshake, certificate.acceptor().accept(stream));
             // Strangers try all kinds of things; only what comes after this is of interest.
             if let Some(Ok(Ok(stream))) = stop.run_until_cancelled(shaking_hands).await {
                 converse(worker, &server, stop, (stream, peer)).await;
@@ -330,6 +346,7 @@ async fn converse<Io>(worker: Arc<Worker>, server: &Server, stop: CancellationTo
 where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let every = worker.settings.patience.look;
     let activity = Arc::new(Activity::default());
     let serving = Arc::clone(&activity);
     let service = service_fn(move |request| {
@@ -341,7 +358,7 @@ where
     });
     let mut connection = pin!(server.serve_connection_with_upgrades(TokioIo::new(io), service));
     let mut told = pin!(stop.cancelled());
-    let mut look = pin!(tokio::time::sleep(LOOK_WHETHER_QUIET));
+    let mut look = pin!(tokio::time::sleep(every));
     let (mut is_ending, mut seen) = (false, 0);
     loop {
         tokio::select! {
@@ -357,7 +374,7 @@ where
                 connection.as_mut().graceful_shutdown();
             }
             () = &mut look => {
-                look.as_mut().reset(Instant::now() + LOOK_WHETHER_QUIET);
+                look.as_mut().reset(Instant::now() + every);
                 if activity.is_quiet_since(&mut seen) {
                     if is_ending {
                         return;

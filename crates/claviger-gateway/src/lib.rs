@@ -32,7 +32,7 @@ mod upstream;
 pub use body::{BoxError, Reply};
 pub use certificate::{Certificate, CertificateError, wrap_unverified};
 pub use courier::GatewayCourier;
-pub use front::{ControlPlane, Front, FrontError, FrontSettings, Listeners};
+pub use front::{ControlPlane, Front, FrontError, FrontSettings, Listeners, Patience};
 pub use metrics::GatewayMetrics;
 pub use pace::{CallerBody, Watched};
 pub use probe::GatewayProber;

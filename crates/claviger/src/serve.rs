@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use claviger_app::coordination::Coordination;
 use claviger_app::{App, StoreError};
-use claviger_gateway::{Certificate, ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners};
+use claviger_gateway::{
+    Certificate, ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners, Patience,
+};
 use claviger_seal::TokenHash;
 use claviger_valkey::Valkey;
 use tokio::runtime::Handle;
@@ -188,6 +190,7 @@ impl Server {
             trusted_proxies: settings.server.trusted_proxies()?,
             max_connections: settings.server.max_connections,
             max_connections_per_address: settings.server.max_connections_per_address,
+            patience: Patience::default(),
             certificate,
         };
         let front = Front::open(listeners, front, &gateway, &control)?;

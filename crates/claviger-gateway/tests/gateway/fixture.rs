@@ -12,7 +12,9 @@ use claviger_app::access::Principal;
 use claviger_core::catalogue::BaseUrl;
 use claviger_core::proxy::TrustedProxies;
 use claviger_core::{Catalogue, WorkspaceId};
-use claviger_gateway::{CallerBody, ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners, Reply};
+use claviger_gateway::{
+    CallerBody, ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners, Patience, Reply,
+};
 use claviger_mock_provider::MockProvider;
 use claviger_testkit::{Client, TestApp, TestSettings, put_key, random_secret};
 use hyper::{Request, Response, StatusCode};
@@ -59,6 +61,7 @@ pub(crate) fn open_door() -> FrontSettings {
         trusted_proxies: TrustedProxies::default(),
         max_connections: 1_000,
         max_connections_per_address: 0,
+        patience: Patience::default(),
         certificate: None,
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use claviger_gateway::{FrontSettings, GatewaySettings};
+use claviger_gateway::{FrontSettings, GatewaySettings, Patience};
 use claviger_mock_provider::Behaviour;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
@@ -248,5 +248,50 @@ async fn a_url_or_a_head_that_is_too_long_is_refused() {
     raw.write(&format!("GET / HTTP/1.1\r\nhost: x\r\n{}\r\n", "x-many: x\r\n".repeat(200))).await;
     let answer = raw.read_to_end().await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_and_a_connection_that_is_not_used_are_closed() {
+    let patience = Patience { head: MOMENT, ..Patience::default() };
+    let fixture = Fixture::open(Setup { door: FrontSettings { patience, ..open_door() }, ..Setup::default() }, |_| {});
+    let fixture = fixture.await;
+    for begun in ["", "G", "GET / HTTP/1.1\r\nhost: x\r\nx-slow: "] {
+        let mut raw = fixture.connect().await;
+        raw.write(begun).await;
+        let answer = raw.read_to_end().await;
+        assert!(!answer.contains("127.0.0.1"), "{begun:?}: {answer}");
+    }
+    let mut used = fixture.connect().await;
+    used.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    used.read_until("127.0.0.1").await;
+    used.read_to_end().await;
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_connection_of_http2_that_is_not_used_is_closed_and_one_that_is_stays() {
+    let patience = Patience { look: 2 * MOMENT, ..Patience::default() };
+    let fixture = Fixture::open(Setup { door: FrontSettings { patience, ..open_door() }, ..Setup::default() }, |_| {});
+    let fixture = fixture.await;
+    // Half a preface.
+    let mut half = fixture.connect().await;
+    half.write("PRI * HTTP").await;
+    half.read_to_end().await;
+    let behaviour = Behaviour { delay_ms: 1_000, ..Behaviour::default() };
+    fixture.key("openai").await;
+    fixture.mock.set_behaviour("openai", "*", behaviour).unwrap();
+    let io = TokioIo::new(fixture.connect().await.0);
+    let (mut sender, connection) = http2::handshake::<_, _, Full<Bytes>>(TokioExecutor::new(), io).await.unwrap();
+    let connection = TaskTracker::new().spawn(connection);
+    let request = Request::get("http://x/gateway/openai/v1/models")
+        .header("authorization", format!("Bearer {}", fixture.token))
+        .body(Full::default())
+        .unwrap();
+    // Several looks long.
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    answer.into_body().collect().await.unwrap();
+    connection.await.unwrap().unwrap();
     fixture.close().await;
 }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use claviger_gateway::{Certificate, CertificateError, FrontSettings};
+use claviger_gateway::{Certificate, CertificateError, FrontSettings, Patience};
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::{http1, http2};
 use hyper::{Request, StatusCode, Version};
@@ -126,6 +127,19 @@ async fn whoever_speaks_no_tls_holds_nobody_up() {
         connect(&fixture, &trusted, &[&TLS13], "h2").await.unwrap();
     }
     drop((begun, silent));
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_handshake_that_stops_is_given_up() {
+    let files = Files::new();
+    files.renew();
+    let patience = Patience { handshake: Duration::from_millis(100), ..Patience::default() };
+    let door = FrontSettings { patience, certificate: Some(Arc::new(files.read().unwrap())), ..open_door() };
+    let fixture = Fixture::open(Setup { door, ..Setup::default() }, |_| {}).await;
+    let mut begun = fixture.connect().await;
+    begun.write("\u{16}\u{3}\u{1}").await;
+    assert_eq!(begun.read_to_end().await, "");
     fixture.close().await;
 }
 
