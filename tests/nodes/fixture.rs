@@ -25,7 +25,9 @@ impl Plan {
         let deployment = Deployment::new()
             .with_provider(PROVIDER, &mock.base_url(PROVIDER))
             .with("CLAVIGER_DATABASE__URL", database)
-            .with("CLAVIGER_VAULT__MASTER_KEY", &master_key());
+            .with("CLAVIGER_VAULT__MASTER_KEY", &master_key())
+            // Deleted tokens are shown over and over here, to see when they are out of use.
+            .with("CLAVIGER_AUTH__BAD_TOKEN_LIMIT", "0");
         Self { mock, deployment }
     }
 

@@ -54,6 +54,8 @@ def claviger(running_mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> It
         "CLAVIGER_DATA_DIR": str(data),
         "CLAVIGER_SERVER__LISTEN": "127.0.0.1:0",
         "CLAVIGER_AUTH__ROOT_TOKEN": root_token,
+        # All tests show their bad tokens from one address.
+        "CLAVIGER_AUTH__BAD_TOKEN_LIMIT": "0",
     }
     for provider in PROVIDERS:
         settings[f"CLAVIGER_PROVIDERS__{provider.upper()}__BASE_URL"] = f"{running_mock.url}/{provider}"

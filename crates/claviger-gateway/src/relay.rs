@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use claviger_app::access::AuthenticateError;
 use claviger_app::keyring::{Lease, LeaseError, Outcome, Tried, Wanted};
 use claviger_app::{App, ClientAddress};
 use claviger_core::catalogue::Auth;
@@ -163,7 +164,10 @@ impl Gateway {
             Ok(response) => response,
             Err(refusal) => {
                 self.metrics.refused(refusal.code());
-                tracing::info!(request_id = shown(&request_id), code = refusal.code(), "request refused");
+                // Whoever floods is named once a minute, where that is counted.
+                if !matches!(refusal, Refusal::Token(AuthenticateError::TooMany(_))) {
+                    tracing::info!(request_id = shown(&request_id), code = refusal.code(), "request refused");
+                }
                 refusal.response()
             }
         };
