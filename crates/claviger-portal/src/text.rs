@@ -145,6 +145,10 @@ pub(crate) const NO_SESSION: Saying = Saying {
     title: "You are not signed in",
     words: "Open this page again from the product that you came from: it gives you a new link.",
 };
+pub(crate) const SESSION_ENDED: Saying = Saying {
+    title: "Your session is over",
+    words: "Nothing was changed. It was ended, or is of an earlier link: open this page again from the product that you came from.",
+};
 pub(crate) const SESSION_EXPIRED: Saying = Saying {
     title: "Your session has expired",
     words: "Nothing was changed. Sessions last an hour: open this page again from the product that you came from.",

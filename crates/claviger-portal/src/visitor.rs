@@ -199,6 +199,7 @@ impl Visitor {
 /// Says why there is no session. What was typed as a label is shown, so that it is not lost.
 fn refuse(portal: &Portal, headers: &HeaderMap, (look, error): (Look, PortalSessionError), typed: &str) -> Response {
     let (saying, return_url) = match error {
+        PortalSessionError::Unknown if portal.way(headers).is_some() => (&text::SESSION_ENDED, None),
         PortalSessionError::Unknown => (&text::NO_SESSION, None),
         PortalSessionError::Expired { return_url } => (&text::SESSION_EXPIRED, return_url),
         PortalSessionError::TooMany(too_many) => return page::too_many(portal, look, too_many),

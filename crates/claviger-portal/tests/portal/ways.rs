@@ -112,7 +112,7 @@ async fn without_a_session_there_is_nothing_to_see() {
         let request = Request::get("/portal").header(COOKIE, cookie).body(Body::empty()).unwrap();
         let answer = world.send(request).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{cookie}");
-        answer.assert_shows("You are not signed in");
+        answer.assert_shows(if cookie.is_empty() { "You are not signed in" } else { "Your session is over" });
     }
 }
 
@@ -123,7 +123,9 @@ async fn whoever_signs_out_is_out() {
     let left = browser.post("/portal/leave", &[]).await;
     assert_eq!(left.status, StatusCode::OK);
     assert!(left.header(SET_COOKIE).contains("Max-Age=0"));
-    assert_eq!(browser.get("/portal").await.status, StatusCode::UNAUTHORIZED);
+    let out = browser.get("/portal").await;
+    assert_eq!(out.status, StatusCode::UNAUTHORIZED);
+    out.assert_shows("Your session is over");
 }
 
 #[tokio::test]
