@@ -125,6 +125,33 @@ async fn a_master_key_is_changed_beside_a_running_server_and_the_old_one_withdra
     assert!(secrets.iter().all(|secret| mock.counts().of(OPENAI, secret) == 2), "each in its turn");
 }
 
+#[test]
+fn every_kind_of_owner_gets_a_new_data_key_at_the_shell() {
+    let deployment = Deployment::new();
+    for create in [["workspace", "create", "acme"], ["organization", "create", "group"]] {
+        assert_eq!(deployment.run(&create).code, Some(0));
+    }
+    fs::write(deployment.folder().join("secret"), random_secret()).unwrap();
+    let owners = [["--workspace", "acme"].as_slice(), &["--organization", "group"], &["--platform"]];
+    for owner in owners {
+        let rekey = [["key", "rekey"].as_slice(), owner].concat();
+        assert_refused(&deployment.run(&rekey), &["has no data key yet"]);
+        let add = [["key", "add", "--provider", OPENAI, "--secret-file", "secret"].as_slice(), owner].concat();
+        assert_eq!(deployment.run(&add).code, Some(0));
+        let ran = deployment.run(&rekey);
+        assert_eq!((ran.code, ran.stdout.starts_with("sealed 1 keys")), (Some(0), true), "{}", ran.stderr);
+    }
+    for (owner, id) in [("workspace", "acme"), ("organization", "group")] {
+        let done = json(&deployment.run(&[owner, "rekey", id, "--json"]));
+        assert_eq!((&done["keys"], &done["generation"]), (&1.into(), &3.into()));
+        assert_refused(&deployment.run(&[owner, "rekey", "nobody"]), &["nobody does not exist"]);
+    }
+    let shown = deployment.run(&["master-key", "status"]).stdout;
+    let columns: Vec<_> = shown.trim().split('\t').collect();
+    assert_eq!((columns[0].len(), &columns[1..3]), (16, ["3 data keys", "in use"].as_slice()), "{shown}");
+    assert!(columns[3].ends_with("data/master.key"), "{shown}");
+}
+
 #[tokio::test]
 async fn a_running_server_without_the_master_key_in_use_is_not_ready() {
     let deployment = Deployment::new();

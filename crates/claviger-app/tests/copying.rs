@@ -7,6 +7,7 @@ use claviger_app::copy::{CopyError, Existing, copy};
 use claviger_app::{Page, Store, UseCounts};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp, WorkspaceId};
+use claviger_seal::{MasterKey, MasterKeys};
 use claviger_store::contract::somebody;
 use claviger_store::{KeyChange, KeyUse, OwnerCopy, WorkspaceChange};
 use claviger_testkit::TestApp;
@@ -157,4 +158,25 @@ async fn a_copy_that_was_broken_off_has_whole_pages_and_goes_on() {
     }
     let refusal = copying.copy(Existing::Keep).await.unwrap_err();
     assert!(matches!(refusal, CopyError::Gone(_)), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_deployment_in_the_middle_of_a_rotation_is_copied_as_it_is() {
+    let copying = Copying::new().await;
+    let (from, to) = (&copying.test.store, &copying.to);
+    let next = MasterKey::parse(&MasterKey::generate().unwrap()).unwrap();
+    let was = from.canary().await.unwrap().unwrap();
+    assert!(from.replace_canary(&was, &next.seal_canary().unwrap()).await.unwrap());
+    assert_eq!(copying.copy(Existing::Keep).await.unwrap(), 0);
+    assert!(copying.target_is_the_source().await);
+    assert_eq!(to.canary().await.unwrap(), from.canary().await.unwrap());
+    assert_eq!(to.former_canaries().await.unwrap(), [was]);
+
+    let keys = MasterKeys::new(next, [copying.test.master_key()]);
+    let at = claviger_app::master_keys::status(&**to, &keys).await.unwrap();
+    assert_eq!((at.left(), at.damaged), (4, 0));
+    let rotating = copying.test.beside_with_master_keys(keys).await.unwrap();
+    assert_eq!(rotating.app.rotate_master_key(|_| {}).await.unwrap().resealed, 4);
+    // Data keys that were sealed anew since are a difference like any other.
+    assert!(matches!(copying.refused().await, CopyError::Changed(_)));
 }
