@@ -15,7 +15,7 @@ async fn a_session_that_was_ended_is_told_and_nothing_is_changed() {
         scene.end_all_sessions().await;
         scene.person.expects_complaint(&status(401));
         scene.person.sends("Add key").await;
-        scene.person.sees("You are not signed in").await;
+        scene.person.sees("Your session is over").await;
         assert_eq!(scene.person.value_of("Label").await, "Too late", "what was typed is lost");
         assert_eq!(scene.person.value_of("API key").await, "", "the key is still there");
         scene.person.assert_accessible().await;
