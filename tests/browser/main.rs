@@ -1,5 +1,6 @@
 //! The portal in a real Chromium, as the people of a workspace meet it.
 
+mod console;
 mod dialogs;
 mod embedding;
 mod finding;

@@ -125,6 +125,13 @@ impl Scene {
         secret
     }
 
+    /// The operator's token, as they have it in their clipboard. From here on it must be seen nowhere.
+    pub(crate) fn root_token(&mut self) -> String {
+        let token = self.deployment.root_token().to_owned();
+        self.secrets.push(token.clone());
+        token
+    }
+
     /// A key that is there already, by its label; answers its secret.
     pub(crate) async fn has_key(&mut self, provider: &str, name: &str) -> String {
         let secret = self.secret();

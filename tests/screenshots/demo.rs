@@ -8,7 +8,7 @@ use claviger_testkit::{Client, Deployment, Running, random_secret};
 use hyper::Method;
 use serde_json::{Value, json};
 
-const WORKSPACE: &str = "northwind";
+pub(crate) const WORKSPACE: &str = "northwind";
 const PROVIDERS: [&str; 6] = ["openai", "anthropic", "google", "mistral", "exa", "cohere"];
 /// How soon a key must be in the state that it was brought to.
 const SOON: Duration = Duration::from_secs(20);
@@ -146,6 +146,10 @@ db.commit()";
         let path = format!("/api/workspaces/{WORKSPACE}/portal-links");
         let made = self.server.done(Method::POST, &path, grant).await;
         made["url"].as_str().expect("an address").to_owned()
+    }
+
+    pub(crate) fn root_token(&self) -> &str {
+        self.deployment.root_token()
     }
 
     pub(crate) fn address(&self, path: &str) -> String {

@@ -1,9 +1,10 @@
-//! Pictures of every page and dialog of the portal, with keys in every state, light and dark, wide and narrow:
+//! Pictures of every page and dialog of the portal and the console, with keys in every state, light and dark, wide and narrow:
 //! `cargo xtask screenshots`.
 //!
 //! The first argument is the folder they go to. Whoever changes a page looks at them.
 
 mod camera;
+mod console;
 mod demo;
 mod tour;
 
@@ -25,6 +26,7 @@ async fn main() {
             let manner = Manner { dark, width, ..Manner::default() };
             let mut camera = Camera::open(manner, &folder, &format!("{colours}-{wide}")).await;
             tour::take(&demo, &mut camera).await;
+            console::take(&demo, &mut camera).await;
             taken += camera.close().await;
         }
     }

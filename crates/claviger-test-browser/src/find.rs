@@ -24,6 +24,11 @@ pub(crate) fn field(label: &str) -> By {
     By::XPath(format!("//*[{kinds}][{labelled} or @aria-label={label}]"))
 }
 
+/// An option of a list, within the list.
+pub(crate) fn option(words: &str) -> By {
+    By::XPath(format!(".//option[normalize-space(.)={}]", quoted(words)))
+}
+
 /// A heading with these words.
 pub(crate) fn heading(words: &str) -> By {
     let words = quoted(words);

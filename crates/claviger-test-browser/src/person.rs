@@ -96,6 +96,16 @@ impl Person {
         self.note().await;
     }
 
+    /// Chooses an option, by its words, in the list of this label.
+    pub async fn chooses(&mut self, label: &str, option: &str) {
+        let what = format!("an option “{option}” of “{label}”");
+        let chosen = async || {
+            let list = self.the_shown(find::field(label)).await?;
+            list.find(find::option(option)).await.ok()?.click().await.ok()
+        };
+        self.until(&what, chosen).await;
+    }
+
     /// Ticks or unticks the box of this label.
     pub async fn ticks(&mut self, label: &str) {
         let what = format!("a box “{label}” to tick");
