@@ -205,7 +205,7 @@ async fn authenticate(access: &Access, parts: &Parts) -> Result<Principal, Denie
     }
     let token = bearer(header.as_bytes()).ok_or(Denied::NoToken)?;
     let from = parts.extensions.get().copied().unwrap_or(ClientAddress::UNKNOWN);
-    Ok(access.authenticate(token, from).await?)
+    Ok(access.authenticate(token, from).await?.calling_from(from))
 }
 
 fn bearer(header: &[u8]) -> Option<&[u8]> {

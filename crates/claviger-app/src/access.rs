@@ -75,8 +75,8 @@ impl Principal {
 
     /// The same, who calls from this address.
     #[must_use]
-    pub fn calling_from(self, address: Option<IpAddr>) -> Self {
-        Self { address, ..self }
+    pub fn calling_from(self, from: ClientAddress) -> Self {
+        Self { address: from.known(), ..self }
     }
 
     /// The role.

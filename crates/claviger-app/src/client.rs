@@ -15,6 +15,12 @@ impl ClientAddress {
     /// Nobody said. Such requests count as one caller's.
     pub const UNKNOWN: Self = Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
+    /// The address, where somebody said it.
+    #[must_use]
+    pub fn known(self) -> Option<IpAddr> {
+        (self != Self::UNKNOWN).then_some(self.0)
+    }
+
     /// What limits go by: the address, and of IPv6 the network of 64 bits.
     #[must_use]
     pub fn network(self) -> IpAddr {

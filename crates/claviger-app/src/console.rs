@@ -8,11 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger_core::audit::Via;
 use claviger_core::{Clock, Timestamp, TokenId};
 use claviger_seal::{NewToken, PresentedToken, SealError, TokenHash};
 use claviger_store::{ConsoleSession, Counts, Page, Store, StoreError};
 
 use crate::access::{Access, Principal};
+use crate::attempts::{Attempts, TooManyAttempts};
+use crate::client::ClientAddress;
 use crate::form::FormToken;
 
 /// How long a session lasts.
@@ -28,6 +31,9 @@ pub enum SignInError {
     /// What was shown is not the root token.
     #[error("this is not the root token")]
     NotRoot,
+    /// See [`TooManyAttempts`].
+    #[error(transparent)]
+    TooMany(#[from] TooManyAttempts),
     /// No randomness.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -45,6 +51,9 @@ pub enum OperatorError {
     /// Its time is over.
     #[error("the session has expired")]
     Expired,
+    /// See [`TooManyAttempts`].
+    #[error(transparent)]
+    TooMany(#[from] TooManyAttempts),
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,6 +123,7 @@ pub struct Console {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) access: Arc<Access>,
+    pub(crate) attempts: Arc<Attempts>,
 }
 
 impl Console {
@@ -130,8 +140,9 @@ impl Console {
     }
 
     /// Begins a session for whoever shows the root token.
-    pub async fn sign_in(&self, text: &str) -> Result<NewConsoleSession, SignInError> {
+    pub async fn sign_in(&self, text: &str, from: ClientAddress) -> Result<NewConsoleSession, SignInError> {
         if !self.access.is_root(text.as_bytes()) {
+            self.attempts.count(from)?;
             return Err(SignInError::NotRoot);
         }
         let token = NewToken::generate()?;
@@ -139,12 +150,23 @@ impl Console {
         let (id, hash, now) = (token.id.clone(), *token.hash.as_bytes(), self.clock.now());
         let expires_at = now.after(SESSION_LIFE);
         let session = ConsoleSession { id, hash, root: *root.as_bytes(), created_at: now, expires_at };
-        self.store.begin_console_session(&session).await?;
+        let act = Principal::root(Via::Console).calling_from(from).act(None, now);
+        self.store.begin_console_session(&session, &act).await?;
         Ok(NewConsoleSession { token, expires_at })
     }
 
-    /// Proves a session by the text of its cookie.
-    pub async fn prove(&self, cookie: &str) -> Result<Operator, OperatorError> {
+    /// Proves a session by the text of its cookie, which came from this address.
+    pub async fn prove(&self, cookie: &str, from: ClientAddress) -> Result<Operator, OperatorError> {
+        match self.try_prove(cookie, from).await {
+            Err(OperatorError::Unknown) => {
+                self.attempts.count(from)?;
+                Err(OperatorError::Unknown)
+            }
+            proven => proven,
+        }
+    }
+
+    async fn try_prove(&self, cookie: &str, from: ClientAddress) -> Result<Operator, OperatorError> {
         let presented = PresentedToken::parse(cookie.as_bytes()).map_err(|_| OperatorError::Unknown)?;
         let id: TokenId = presented.id().parse().map_err(|_| OperatorError::Unknown)?;
         let found = self.store.console_session(&id).await?;
@@ -153,7 +175,8 @@ impl Console {
         if session.expires_at <= self.clock.now() {
             return Err(OperatorError::Expired);
         }
-        Ok(Operator { session, principal: Principal::operator(), form: FormToken::of(cookie) })
+        let principal = Principal::root(Via::Console).calling_from(from);
+        Ok(Operator { session, principal, form: FormToken::of(cookie) })
     }
 
     /// Whether a session was begun with the root token of now. (Both sides are hashes that nobody outside can choose.)
@@ -173,8 +196,9 @@ impl Console {
     }
 
     /// Ends a session, which counts from its next request on. False where there is none.
-    pub async fn end(&self, _operator: &Operator, id: &TokenId) -> Result<bool, StoreError> {
-        self.store.end_console_session(id).await
+    pub async fn end(&self, operator: &Operator, id: &TokenId) -> Result<bool, StoreError> {
+        let act = operator.principal.act(Some(&operator.actor()), self.clock.now());
+        self.store.end_console_session(id, &act).await
     }
 
     /// How many there are of everything, each up to [`COUNT_LIMIT`] and one.

@@ -5,6 +5,8 @@
 //! nothing of those after them. A target that has anything else was used since, and what it has and the source has not
 //! must not be lost unasked: a leaked key that was replaced there would serve again, and so would a deleted token.
 
+mod trails;
+
 use std::collections::HashMap;
 use std::fmt;
 
@@ -98,6 +100,7 @@ pub async fn copy(
     claim(from, to).await?;
     if existing == Existing::Keep {
         check_unused(from, to).await?;
+        trails::check_unused(from, to).await?;
     }
     let counts = from.counts().await.map_err(CopyError::Source)?;
     // The platform is an owner, too.
@@ -118,6 +121,7 @@ pub async fn copy(
         progress(at);
         page.after = Some(next);
     }
+    trails::copy(from, to, existing).await?;
     check(from, to).await
 }
 

@@ -4,6 +4,7 @@
 //! then the cap, and only then is anything sealed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use claviger_core::health::Event;
 use claviger_core::owner::PoolId;
@@ -137,9 +138,34 @@ pub struct Keys {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) feed: Arc<Feed>,
+    pub(crate) refused: AtomicU64,
 }
 
 impl Keys {
+    /// How many keys were not added and not replaced because something spoke against it.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// A refusal changes nothing, so it is in no audit trail; but whoever looks for attempts finds it in the log.
+    fn note_refusal(&self, permit: &Permit<ManageKeys>, pool: &PoolId, error: &PutKeyError) {
+        let speaks_against = match error {
+            PutKeyError::NoOwner(_)
+            | PutKeyError::NoKey
+            | PutKeyError::LimitReached
+            | PutKeyError::Duplicate(_)
+            | PutKeyError::Rejected(_)
+            | PutKeyError::Given(_) => true,
+            PutKeyError::Unreadable(_) | PutKeyError::Seal(_) | PutKeyError::Store(_) => false,
+        };
+        if speaks_against {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            let actor = permit.act(self.clock.now()).actor;
+            tracing::info!(%pool, actor, reason = %error, "a key was not taken");
+        }
+    }
+
     /// An owner's keys, by provider and creation order. Opens nothing.
     pub async fn list(&self, permit: &Permit<ListKeys>) -> Result<Vec<ListedKey>, ListKeysError> {
         let owner = permit.on();
@@ -238,7 +264,8 @@ impl Keys {
     pub async fn add(&self, permit: &Permit<ManageKeys>, put: PutKey) -> Result<PutDone, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
         let tested = OnceCell::new();
-        let key = settle(&pool.owner, || self.try_add(&pool, permit, &put, &tested)).await?;
+        let added = settle(&pool.owner, || self.try_add(&pool, permit, &put, &tested)).await;
+        let key = added.inspect_err(|error| self.note_refusal(permit, &pool, error))?;
         Ok(PutDone { key, tested: tested.into_inner() })
     }
 
@@ -314,7 +341,8 @@ impl Keys {
     pub async fn replace(&self, permit: &Permit<ManageKeys>, id: &KeyId, put: PutKey) -> Result<PutDone, PutKeyError> {
         let pool = PoolId { owner: permit.on().clone(), provider: put.provider.clone() };
         let tested = OnceCell::new();
-        let key = settle(&pool.owner, || self.try_replace(&pool, permit, (id, &put), &tested)).await?;
+        let replaced = settle(&pool.owner, || self.try_replace(&pool, permit, (id, &put), &tested)).await;
+        let key = replaced.inspect_err(|error| self.note_refusal(permit, &pool, error))?;
         Ok(PutDone { key, tested: tested.into_inner() })
     }
 

@@ -27,6 +27,7 @@ pub mod webhooks;
 pub mod workspaces;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use claviger_core::{Catalogue, Clock};
@@ -42,7 +43,7 @@ pub use client::ClientAddress;
 pub use live::Capacity;
 pub use start::{StartError, prove};
 
-use access::Access;
+use access::{Access, Principal};
 use attempts::Attempts;
 use audit::Audit;
 use console::Console;
@@ -139,6 +140,7 @@ pub struct App {
     /// The providers.
     pub catalogue: Catalogue,
     store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
     master_keys: Arc<MasterKeys>,
     feed: Arc<Feed>,
 }
@@ -184,9 +186,16 @@ impl App {
             clock: Arc::clone(&clock),
             keyring: Arc::clone(&keyring),
             feed: Arc::clone(&feed),
+            refused: AtomicU64::new(0),
         };
         let tokens = Tokens { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
         let workspaces = Workspaces { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
+        let console = Console {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            access: Arc::clone(&access),
+            attempts: Arc::clone(&attempts),
+        };
         let portal = Portal {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -194,10 +203,10 @@ impl App {
             place: portal,
             attempts,
         };
-        let console = Console { store: Arc::clone(&store), clock: Arc::clone(&clock), access: Arc::clone(&access) };
         let usage = Usage { store: Arc::clone(&store), clock: Arc::clone(&clock) };
         let audit = Audit { store: Arc::clone(&store) };
-        let organizations = Organizations { store: Arc::clone(&store), clock, feed: Arc::clone(&feed) };
+        let organizations =
+            Organizations { store: Arc::clone(&store), clock: Arc::clone(&clock), feed: Arc::clone(&feed) };
         Ok(Self {
             access,
             keyring,
@@ -213,6 +222,7 @@ impl App {
             console,
             catalogue,
             store,
+            clock,
             master_keys,
             feed,
         })
@@ -237,7 +247,8 @@ impl App {
     /// Puts the wanted master key into use, and seals every data key anew that is under another one. See
     /// [`master_keys::rotate`].
     pub async fn rotate_master_key(&self, progress: impl Fn(Progress)) -> Result<Rotated, RotateError> {
-        master_keys::rotate(&*self.store, &self.master_keys, progress).await
+        let act = Principal::operator().act(None, self.clock.now());
+        master_keys::rotate(&*self.store, &self.master_keys, &act, progress).await
     }
 
     /// Hears of changes that other processes make to the database, as long as the future is polled. What is in memory is

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use claviger_core::Owner;
+use claviger_core::audit::Act;
 use claviger_seal::{MasterKey, MasterKeyId, MasterKeys, OpenError, ResealError, SealError};
 use claviger_store::{SealedDataKey, Store, StoreError};
 use tokio::time::{Instant, sleep};
@@ -174,10 +175,11 @@ pub struct Rotated {
 pub(crate) async fn rotate(
     store: &dyn Store,
     master_keys: &MasterKeys,
+    act: &Act,
     progress: impl Fn(Progress),
 ) -> Result<Rotated, RotateError> {
     let wanted = master_keys.wanted();
-    let was = put_into_use(store, master_keys).await?;
+    let was = put_into_use(store, master_keys, act).await?;
     let mut at = Progress { done: 0, all: 0 };
     for master in others(store, wanted).await? {
         at.all += store.count_data_keys(&master).await?;
@@ -197,7 +199,11 @@ pub(crate) async fn rotate(
 }
 
 /// Answers the master key that was in use before, unless it was this one.
-async fn put_into_use(store: &dyn Store, master_keys: &MasterKeys) -> Result<Option<MasterKeyId>, RotateError> {
+async fn put_into_use(
+    store: &dyn Store,
+    master_keys: &MasterKeys,
+    act: &Act,
+) -> Result<Option<MasterKeyId>, RotateError> {
     let wanted = master_keys.wanted();
     loop {
         let canary = match store.canary().await? {
@@ -208,7 +214,7 @@ async fn put_into_use(store: &dyn Store, master_keys: &MasterKeys) -> Result<Opt
         if was == wanted.id() {
             return Ok(None);
         }
-        if store.replace_canary(&canary, &wanted.seal_canary()?).await? {
+        if store.replace_canary(&canary, &wanted.seal_canary()?, act).await? {
             return Ok(Some(was));
         }
     }

@@ -320,7 +320,7 @@ impl Portal {
     pub async fn open(&self, workspace: &str, text: &str, from: ClientAddress) -> Result<NewPass, OpenPortalError> {
         let link = self.look(workspace, text, from).await?;
         let session = self.pass(link.grant.clone(), SESSION_LIFE)?;
-        let act = Principal::in_portal(&session.pass).act(None, session.pass.created_at);
+        let act = Principal::in_portal(&session.pass).calling_from(from).act(None, session.pass.created_at);
         if self.store.open_portal_link(&link, &session.pass, &act).await? {
             Ok(session)
         } else {
@@ -368,7 +368,8 @@ impl Portal {
         if pass.expires_at <= self.clock.now() {
             return Err(PortalSessionError::Expired { return_url: pass.grant.return_url });
         }
-        Ok(PortalSession { principal: Principal::in_portal(&pass), form: FormToken::of(text), pass })
+        let principal = Principal::in_portal(&pass).calling_from(from);
+        Ok(PortalSession { principal, form: FormToken::of(text), pass })
     }
 
     /// Ends a session of somebody who leaves.

@@ -82,7 +82,7 @@ impl Rekeying {
     /// counts. What others seal with the old data key meanwhile is refused by the store, and they try again.
     pub async fn rekey(&self, permit: &Permit<ManageKeys>) -> Result<Rekeyed, RekeyError> {
         for _ in 0..TRIES {
-            if let Some(done) = self.try_rekey(permit.on()).await? {
+            if let Some(done) = self.try_rekey(permit).await? {
                 return Ok(done);
             }
         }
@@ -90,7 +90,8 @@ impl Rekeying {
     }
 
     /// `None` where something changed meanwhile: begin again.
-    async fn try_rekey(&self, owner: &Owner) -> Result<Option<Rekeyed>, RekeyError> {
+    async fn try_rekey(&self, permit: &Permit<ManageKeys>) -> Result<Option<Rekeyed>, RekeyError> {
+        let owner = permit.on();
         let Some(was) = self.store.data_key(owner).await? else {
             let exists = owners::exists(&*self.store, owner).await?;
             let why = if exists { RekeyError::NoDataKey } else { RekeyError::NoOwner };
@@ -120,7 +121,7 @@ impl Rekeying {
             hooks.iter().map(|webhook| reseal_webhook(&old, &new, webhook)).collect::<Result<Vec<_>, _>>()?;
         let done = Rekeyed { keys: keys.len(), webhooks: webhooks.len(), generation: new.generation() };
         let rekey = Rekey { was, data_key, keys, webhooks, at: self.clock.now() };
-        if !self.store.rekey(owner, &rekey).await? {
+        if !self.store.rekey(owner, &rekey, &permit.act(rekey.at)).await? {
             return Ok(None);
         }
         for provider in providers {

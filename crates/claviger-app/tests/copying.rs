@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use claviger_app::copy::{CopyError, Existing, copy};
 use claviger_app::{Page, Store, UseCounts};
+use claviger_core::audit::{AuditEntry, AuditHash};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp, WorkspaceId};
 use claviger_seal::{MasterKey, MasterKeys};
@@ -166,7 +167,7 @@ async fn a_deployment_in_the_middle_of_a_rotation_is_copied_as_it_is() {
     let (from, to) = (&copying.test.store, &copying.to);
     let next = MasterKey::parse(&MasterKey::generate().unwrap()).unwrap();
     let was = from.canary().await.unwrap().unwrap();
-    assert!(from.replace_canary(&was, &next.seal_canary().unwrap()).await.unwrap());
+    assert!(from.replace_canary(&was, &next.seal_canary().unwrap(), &somebody()).await.unwrap());
     assert_eq!(copying.copy(Existing::Keep).await.unwrap(), 0);
     assert!(copying.target_is_the_source().await);
     assert_eq!(to.canary().await.unwrap(), from.canary().await.unwrap());
@@ -179,4 +180,38 @@ async fn a_deployment_in_the_middle_of_a_rotation_is_copied_as_it_is() {
     assert_eq!(rotating.app.rotate_master_key(|_| {}).await.unwrap().resealed, 4);
     // Data keys that were sealed anew since are a difference like any other.
     assert!(matches!(copying.refused().await, CopyError::Changed(_)));
+}
+
+async fn trail(store: &dyn Store, owner: &Owner) -> Vec<AuditEntry> {
+    store.audit_entries(owner, &Page { after: None, limit: 1_000 }).await.unwrap()
+}
+
+#[tokio::test]
+async fn audit_trails_come_along_also_those_of_owners_that_are_gone_and_go_on() {
+    let copying = Copying::new().await;
+    let (from, to) = (&*copying.test.store, &*copying.to);
+    let (gone, stays) = (&copying.keys[0], &copying.keys[1]);
+    let [gone_owner, owner] = [gone, stays].map(|(workspace, _)| Owner::Workspace(workspace.clone()));
+    from.delete_workspace(&gone.0, &somebody()).await.unwrap();
+    copying.copy(Existing::Keep).await.unwrap();
+    for owner in [&gone_owner, &owner] {
+        assert!(!trail(from, owner).await.is_empty());
+        assert_eq!(trail(to, owner).await, trail(from, owner).await);
+        assert_eq!(to.audit_head(owner).await.unwrap(), from.audit_head(owner).await.unwrap());
+    }
+
+    // A copy that was broken off has the beginning of a trail.
+    let whole = trail(from, &owner).await;
+    to.put_audit(&owner, &whole[..1]).await.unwrap();
+    copying.copy(Existing::Keep).await.unwrap();
+    assert_eq!(trail(to, &owner).await, whole);
+
+    // What was entered in the target alone is not overwritten unasked.
+    let mut other = whole[1].clone();
+    other.hash = AuditHash::NONE;
+    to.put_audit(&owner, &[other]).await.unwrap();
+    let refusal = copying.refused().await;
+    assert!(matches!(&refusal, CopyError::Changed(changed) if *changed == owner), "{refusal}");
+    copying.copy(Existing::Overwrite).await.unwrap();
+    assert_eq!(trail(to, &owner).await, whole);
 }

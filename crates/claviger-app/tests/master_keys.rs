@@ -11,7 +11,7 @@ use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, ProviderId, WorkspaceId};
 use claviger_seal::{MasterKey, MasterKeys, WebhookPlace};
 use claviger_store::OwnerCopy;
-use claviger_testkit::{TestApp, answered, put_key, random_secret};
+use claviger_testkit::{TestApp, answered, put_key, random_secret, somebody};
 use futures_util::future::{Either, join, join_all, select};
 
 const WEBHOOK: &str = "https://example.com/hook";
@@ -129,7 +129,7 @@ async fn a_node_with_the_next_master_key_alone_does_not_start_before_the_rotatio
 async fn a_master_key_that_is_withdrawn_too_early_stops_the_start() {
     let scene = Scene::new(3).await;
     let canary = scene.test.store.canary().await.unwrap().unwrap();
-    assert!(scene.test.store.replace_canary(&canary, &scene.wanted.seal_canary().unwrap()).await.unwrap());
+    assert!(scene.test.store.replace_canary(&canary, &scene.wanted.seal_canary().unwrap(), &somebody()).await.unwrap());
     assert_eq!(scene.left().await, 3);
     let old = scene.test.master_key().id();
     let refused = scene.test.beside_with_master_keys(scene.wanted.into()).await.unwrap_err();

@@ -1,11 +1,12 @@
 //! Table `console_session`: sessions of the operator's console.
 
+use claviger_core::audit::Act;
 use claviger_core::{Owner, Timestamp, TokenId};
-use claviger_store::{ConsoleSession, Page, StoreError};
+use claviger_store::{ConsoleSession, Deed, Page, StoreError};
 use sqlx::PgConnection;
 
 use crate::error::{meaning, one_row, one_row_or_none};
-use crate::{owner, read};
+use crate::{audit, owner, read};
 
 #[derive(sqlx::FromRow)]
 struct SessionRow {
@@ -30,7 +31,7 @@ impl TryFrom<SessionRow> for ConsoleSession {
     }
 }
 
-pub(crate) async fn begin(db: &mut PgConnection, session: &ConsoleSession) -> Result<(), StoreError> {
+pub(crate) async fn begin(db: &mut PgConnection, session: &ConsoleSession, act: &Act) -> Result<(), StoreError> {
     owner::lock(db, &Owner::Platform).await?;
     let result = sqlx::query(
         "INSERT INTO console_session (session_id, hash, root, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
@@ -40,10 +41,11 @@ pub(crate) async fn begin(db: &mut PgConnection, session: &ConsoleSession) -> Re
     .bind(session.root.as_slice())
     .bind(session.created_at.as_millis())
     .bind(session.expires_at.as_millis())
-    .execute(db)
+    .execute(&mut *db)
     .await
     .map_err(meaning)?;
-    one_row(&result, "beginning a console session")
+    one_row(&result, "beginning a console session")?;
+    audit::enter(db, &Owner::Platform, act, Deed::console_session_began(session)).await
 }
 
 pub(crate) async fn one(db: &mut PgConnection, id: &TokenId) -> Result<Option<ConsoleSession>, StoreError> {
@@ -77,15 +79,19 @@ pub(crate) async fn page(
     rows.into_iter().map(ConsoleSession::try_from).collect()
 }
 
-pub(crate) async fn end(db: &mut PgConnection, id: &TokenId) -> Result<bool, StoreError> {
+pub(crate) async fn end(db: &mut PgConnection, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
     owner::lock(db, &Owner::Platform).await?;
     let result =
         sqlx::query("DELETE FROM console_session WHERE owner_kind = 'platform' AND owner_id = '' AND session_id = $1")
             .bind(id.as_str())
-            .execute(db)
+            .execute(&mut *db)
             .await
             .map_err(meaning)?;
-    one_row_or_none(&result, "ending a console session")
+    let ended = one_row_or_none(&result, "ending a console session")?;
+    if ended {
+        audit::enter(db, &Owner::Platform, act, Deed::console_session_ended(id)).await?;
+    }
+    Ok(ended)
 }
 
 pub(crate) async fn forget(db: &mut PgConnection, before: Timestamp) -> Result<u64, StoreError> {

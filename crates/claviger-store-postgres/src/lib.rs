@@ -374,8 +374,8 @@ impl Store for PostgresStore {
         self.connections.ask(COPY_IN, |db| asked(audit::replace(db, owner, entries))).await
     }
 
-    async fn begin_console_session(&self, session: &ConsoleSession) -> Result<(), StoreError> {
-        self.connections.ask(WRITE, |db| asked(console::begin(db, session))).await
+    async fn begin_console_session(&self, session: &ConsoleSession, act: &Act) -> Result<(), StoreError> {
+        self.connections.ask(WRITE, |db| asked(console::begin(db, session, act))).await
     }
 
     async fn console_session(&self, id: &TokenId) -> Result<Option<ConsoleSession>, StoreError> {
@@ -386,8 +386,8 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(console::page(db, now, page))).await
     }
 
-    async fn end_console_session(&self, id: &TokenId) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(console::end(db, id))).await
+    async fn end_console_session(&self, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(console::end(db, id, act))).await
     }
 
     async fn forget_console(&self, before: Timestamp) -> Result<u64, StoreError> {

@@ -4,18 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use claviger_core::Owner;
+use claviger_core::audit::Act;
 use claviger_core::owner::PoolId;
-use claviger_store::{Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey, StoreError};
+use claviger_store::{Deed, Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey, StoreError};
 use sqlx::PgConnection;
 
 use crate::connections::{COUNT, READ, TOUCH, WRITE, asked};
 use crate::error::{meaning, one_row, one_row_or_none};
-use crate::{PostgresStore, data_key, installation, owner, pool, read};
+use crate::{PostgresStore, audit, data_key, installation, owner, pool, read};
 
 #[async_trait]
 impl Resealing for PostgresStore {
-    async fn replace_canary(&self, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(replace_canary(db, was, sealed))).await
+    async fn replace_canary(&self, was: &[u8], sealed: &[u8], act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(replace_canary(db, was, sealed, act))).await
     }
 
     async fn former_canaries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -47,18 +48,21 @@ impl Resealing for PostgresStore {
         self.connections.ask(WRITE, |db| asked(reseal(db, owner, was, sealed))).await
     }
 
-    async fn rekey(&self, owner: &Owner, rekey: &Rekey) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(self::rekey(db, owner, rekey))).await
+    async fn rekey(&self, owner: &Owner, rekey: &Rekey, act: &Act) -> Result<bool, StoreError> {
+        self.connections.ask(WRITE, |db| asked(self::rekey(db, owner, rekey, act))).await
     }
 
     // What was replaced stays in dead rows and in the server's own log until PostgreSQL writes over them.
     async fn forget_replaced(&self) {}
 }
 
-async fn replace_canary(db: &mut PgConnection, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
+async fn replace_canary(db: &mut PgConnection, was: &[u8], sealed: &[u8], act: &Act) -> Result<bool, StoreError> {
+    // Before the canary, as whoever adds a key does.
+    owner::lock(db, &Owner::Platform).await?;
     let replaced = installation::replace_canary(db, was, sealed).await?;
     if replaced {
         put_former_canary(db, was).await?;
+        audit::enter(db, &Owner::Platform, act, Deed::master_key_put_into_use(was, sealed)).await?;
     }
     Ok(replaced)
 }
@@ -172,7 +176,7 @@ async fn reseal(db: &mut PgConnection, owner: &Owner, was: &[u8], sealed: &[u8])
 }
 
 /// The owner's lock makes this the only change of the owner's, so what was checked stays true until the commit.
-async fn rekey(db: &mut PgConnection, owner: &Owner, rekey: &Rekey) -> Result<bool, StoreError> {
+async fn rekey(db: &mut PgConnection, owner: &Owner, rekey: &Rekey, act: &Act) -> Result<bool, StoreError> {
     let is_same = owner::lock(db, owner).await?
         && data_key::sealed(db, owner).await?.as_deref() == Some(&rekey.was)
         && is_under_master_key_in_use(db, &rekey.data_key).await?
@@ -201,6 +205,7 @@ async fn rekey(db: &mut PgConnection, owner: &Owner, rekey: &Rekey) -> Result<bo
     for provider in rekey.keys.iter().map(|key| &key.provider).collect::<BTreeSet<_>>() {
         pool::changed(db, &PoolId { owner: owner.clone(), provider: provider.clone() }).await?;
     }
+    audit::enter(db, owner, act, Deed::rekeyed(owner, rekey)).await?;
     Ok(true)
 }
 

@@ -1,11 +1,12 @@
 //! Table `console_session`: sessions of the operator's console.
 
-use claviger_core::{Timestamp, TokenId};
-use claviger_store::{ConsoleSession, Page, StoreError};
+use claviger_core::audit::Act;
+use claviger_core::{Owner, Timestamp, TokenId};
+use claviger_store::{ConsoleSession, Deed, Page, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{on_read, on_write, one_row, one_row_or_none};
-use crate::read;
+use crate::{audit, read};
 
 #[derive(sqlx::FromRow)]
 struct SessionRow {
@@ -30,7 +31,7 @@ impl TryFrom<SessionRow> for ConsoleSession {
     }
 }
 
-pub(crate) async fn begin(db: &mut SqliteConnection, session: &ConsoleSession) -> Result<(), StoreError> {
+pub(crate) async fn begin(db: &mut SqliteConnection, session: &ConsoleSession, act: &Act) -> Result<(), StoreError> {
     let result = sqlx::query(
         "INSERT INTO console_session (session_id, hash, root, created_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)",
     )
@@ -39,10 +40,11 @@ pub(crate) async fn begin(db: &mut SqliteConnection, session: &ConsoleSession) -
     .bind(session.root.as_slice())
     .bind(session.created_at.as_millis())
     .bind(session.expires_at.as_millis())
-    .execute(db)
+    .execute(&mut *db)
     .await
     .map_err(on_write)?;
-    one_row(&result, "beginning a console session")
+    one_row(&result, "beginning a console session")?;
+    audit::enter(db, &Owner::Platform, act, Deed::console_session_began(session)).await
 }
 
 pub(crate) async fn one(db: impl SqliteExecutor<'_>, id: &TokenId) -> Result<Option<ConsoleSession>, StoreError> {
@@ -76,14 +78,18 @@ pub(crate) async fn page(
     rows.into_iter().map(ConsoleSession::try_from).collect()
 }
 
-pub(crate) async fn end(db: &mut SqliteConnection, id: &TokenId) -> Result<bool, StoreError> {
+pub(crate) async fn end(db: &mut SqliteConnection, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
     let result =
         sqlx::query("DELETE FROM console_session WHERE owner_kind = 'platform' AND owner_id = '' AND session_id = ?1")
             .bind(id.as_str())
-            .execute(db)
+            .execute(&mut *db)
             .await
             .map_err(on_write)?;
-    one_row_or_none(&result, "ending a console session")
+    let ended = one_row_or_none(&result, "ending a console session")?;
+    if ended {
+        audit::enter(db, &Owner::Platform, act, Deed::console_session_ended(id)).await?;
+    }
+    Ok(ended)
 }
 
 pub(crate) async fn forget(db: &mut SqliteConnection, before: Timestamp) -> Result<u64, StoreError> {

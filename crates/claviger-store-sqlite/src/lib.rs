@@ -458,9 +458,9 @@ impl Store for SqliteStore {
         commit(write).await
     }
 
-    async fn begin_console_session(&self, session: &ConsoleSession) -> Result<(), StoreError> {
+    async fn begin_console_session(&self, session: &ConsoleSession, act: &Act) -> Result<(), StoreError> {
         let mut write = self.begin().await?;
-        console::begin(&mut write, session).await?;
+        console::begin(&mut write, session, act).await?;
         commit(write).await
     }
 
@@ -472,9 +472,9 @@ impl Store for SqliteStore {
         console::page(&self.readers, now, page).await
     }
 
-    async fn end_console_session(&self, id: &TokenId) -> Result<bool, StoreError> {
+    async fn end_console_session(&self, id: &TokenId, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let ended = console::end(&mut write, id).await?;
+        let ended = console::end(&mut write, id, act).await?;
         commit(write).await?;
         Ok(ended)
     }

@@ -4,20 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use claviger_core::Owner;
+use claviger_core::audit::Act;
 use claviger_core::owner::PoolId;
-use claviger_store::{Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey, StoreError};
+use claviger_store::{Deed, Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{on_read, on_write, one_row, one_row_or_none};
-use crate::{SqliteStore, commit, data_key, installation, pool, read, wal};
+use crate::{SqliteStore, audit, commit, data_key, installation, pool, read, wal};
 
 #[async_trait]
 impl Resealing for SqliteStore {
-    async fn replace_canary(&self, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
+    async fn replace_canary(&self, was: &[u8], sealed: &[u8], act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
         let replaced = installation::replace_canary(&mut write, was, sealed).await?;
         if replaced {
             put_former_canary(&mut write, was).await?;
+            audit::enter(&mut write, &Owner::Platform, act, Deed::master_key_put_into_use(was, sealed)).await?;
         }
         commit(write).await?;
         Ok(replaced)
@@ -57,9 +59,9 @@ impl Resealing for SqliteStore {
         Ok(resealed)
     }
 
-    async fn rekey(&self, owner: &Owner, rekey: &Rekey) -> Result<bool, StoreError> {
+    async fn rekey(&self, owner: &Owner, rekey: &Rekey, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
-        let rekeyed = self::rekey(&mut write, owner, rekey).await?;
+        let rekeyed = self::rekey(&mut write, owner, rekey, act).await?;
         commit(write).await?;
         if rekeyed {
             wal::forget(&self.writing).await;
@@ -176,7 +178,7 @@ async fn reseal(db: &mut SqliteConnection, owner: &Owner, was: &[u8], sealed: &[
 }
 
 /// The writer is alone in its transaction, so what was checked stays true until the commit.
-async fn rekey(db: &mut SqliteConnection, owner: &Owner, rekey: &Rekey) -> Result<bool, StoreError> {
+async fn rekey(db: &mut SqliteConnection, owner: &Owner, rekey: &Rekey, act: &Act) -> Result<bool, StoreError> {
     let is_same = data_key::sealed(&mut *db, owner).await?.as_deref() == Some(&rekey.was)
         && is_under_master_key_in_use(db, &rekey.data_key).await?
         && keys(db, owner).await? == rekey.keys.iter().map(|key| (key.id.to_string(), key.was.clone())).collect()
@@ -204,6 +206,7 @@ async fn rekey(db: &mut SqliteConnection, owner: &Owner, rekey: &Rekey) -> Resul
     for provider in rekey.keys.iter().map(|key| &key.provider).collect::<BTreeSet<_>>() {
         pool::changed(db, &PoolId { owner: owner.clone(), provider: provider.clone() }).await?;
     }
+    audit::enter(db, owner, act, Deed::rekeyed(owner, rekey)).await?;
     Ok(true)
 }
 

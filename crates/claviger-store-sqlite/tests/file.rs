@@ -263,7 +263,7 @@ async fn a_data_key_is_in_none_of_the_files_once_its_workspace_goes_or_it_is_sea
         webhooks: Vec::new(),
         at: Timestamp::from_millis(1),
     };
-    assert!(store.rekey(&Owner::Platform, &rekey).await.unwrap());
+    assert!(store.rekey(&Owner::Platform, &rekey, &somebody()).await.unwrap());
     assert!(!has(&all(), 0xc9) && has(&all(), 0xda));
     store.close().await;
 }

@@ -1,11 +1,14 @@
 //! What the audit trail says of each kind of change: the words and fields that both stores write.
 
+use std::fmt::Write as _;
+
 use claviger_core::audit::{Act, AuditEntry, AuditHash, AuditHead};
 use claviger_core::webhook::WebhookUrl;
-use claviger_core::{KeyName, Owner, ProviderId, Role, Timestamp};
+use claviger_core::{KeyName, Owner, ProviderId, Role, Timestamp, TokenId};
 use serde_json::{Value, json};
 
-use crate::{KeyRecord, Organization, PortalPass, TokenRecord, Webhook, Workspace};
+use crate::reseal::MASTER_KEY_ID;
+use crate::{ConsoleSession, KeyRecord, Organization, PortalPass, Rekey, TokenRecord, Webhook, Workspace};
 
 /// Something that was done to something, as it is entered in its owner's chain. Holds no secret: of a key its mask, of
 /// a token its id.
@@ -133,6 +136,38 @@ impl Deed {
         Self::plain("portal_session.deleted", session.id.as_str(), pass_fields(session), Value::Null)
     }
 
+    /// An owner got a new data key, and all that the old one sealed was sealed anew.
+    #[must_use]
+    pub fn rekeyed(owner: &Owner, rekey: &Rekey) -> Self {
+        let action = match owner {
+            Owner::Workspace(_) => "workspace.rekeyed",
+            Owner::Organization(_) => "organization.rekeyed",
+            Owner::Platform => "platform.rekeyed",
+        };
+        let fields = json!({"keys": rekey.keys.len(), "webhooks": rekey.webhooks.len()});
+        Self::plain(action, owner.id(), Value::Null, fields)
+    }
+
+    /// Another master key came into use. Both are told by their ids, which are no secrets.
+    #[must_use]
+    pub fn master_key_put_into_use(was: &[u8], canary: &[u8]) -> Self {
+        let fields = |canary: &[u8]| json!({"masterKeyId": master_key_id(canary)});
+        Self::plain("master_key.rotated", &master_key_id(canary), fields(was), fields(canary))
+    }
+
+    /// The operator signed in to the console.
+    #[must_use]
+    pub fn console_session_began(session: &ConsoleSession) -> Self {
+        let fields = json!({"expiresAt": rfc3339(session.expires_at)});
+        Self::plain("console_session.created", session.id.as_str(), Value::Null, fields)
+    }
+
+    /// A session of the console was ended.
+    #[must_use]
+    pub fn console_session_ended(id: &TokenId) -> Self {
+        Self::plain("console_session.deleted", id.as_str(), Value::Null, Value::Null)
+    }
+
     fn plain(action: &'static str, target: &str, before: Value, after: Value) -> Self {
         Self { action, target: target.to_owned(), provider: None, before, after }
     }
@@ -165,6 +200,15 @@ impl Deed {
         entry.hash = entry.link(owner, head.hash);
         entry
     }
+}
+
+/// The id of the master key that a canary names, as the commands write it.
+fn master_key_id(canary: &[u8]) -> String {
+    let mut id = String::new();
+    for byte in canary.get(MASTER_KEY_ID).unwrap_or_default() {
+        let _ = write!(id, "{byte:02x}");
+    }
+    id
 }
 
 fn key_fields(key: &KeyRecord) -> Value {

@@ -313,7 +313,7 @@ pub trait Store: Resealing + Send + Sync + fmt::Debug {
     async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError>;
 
     /// Stores a session of the console.
-    async fn begin_console_session(&self, session: &ConsoleSession) -> Result<(), StoreError>;
+    async fn begin_console_session(&self, session: &ConsoleSession, act: &Act) -> Result<(), StoreError>;
 
     /// One session of the console, also one that has expired.
     async fn console_session(&self, id: &TokenId) -> Result<Option<ConsoleSession>, StoreError>;
@@ -322,7 +322,7 @@ pub trait Store: Resealing + Send + Sync + fmt::Debug {
     async fn console_sessions(&self, now: Timestamp, page: &Page<TokenId>) -> Result<Vec<ConsoleSession>, StoreError>;
 
     /// Ends a session of the console. False where there is none.
-    async fn end_console_session(&self, id: &TokenId) -> Result<bool, StoreError>;
+    async fn end_console_session(&self, id: &TokenId, act: &Act) -> Result<bool, StoreError>;
 
     /// Forgets sessions of the console that expired before this; answers how many. They are few: only the holder of the
     /// root token begins any.

@@ -4,9 +4,13 @@
 //! reads of them. The master key that the canary names is the one in use.
 
 use async_trait::async_trait;
+use claviger_core::audit::Act;
 use claviger_core::{KeyId, Owner, ProviderId, Timestamp, WebhookId};
 
 use crate::StoreError;
+
+/// Where sealed data keys and canaries name their master key.
+pub(crate) const MASTER_KEY_ID: std::ops::Range<usize> = 2..10;
 
 /// An owner's data key, sealed.
 #[derive(Clone, PartialEq, Eq)]
@@ -92,7 +96,7 @@ impl std::fmt::Debug for RekeyedWebhook {
 pub trait Resealing: Send + Sync {
     /// Puts another master key into use: replaces the canary, and keeps the one before as that of a former master key.
     /// False where the canary is not `was` any more.
-    async fn replace_canary(&self, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError>;
+    async fn replace_canary(&self, was: &[u8], sealed: &[u8], act: &Act) -> Result<bool, StoreError>;
 
     /// The canaries of former master keys, one for each.
     async fn former_canaries(&self) -> Result<Vec<Vec<u8>>, StoreError>;
@@ -122,7 +126,7 @@ pub trait Resealing: Send + Sync {
     /// Gives an owner a new data key, and announces every pool of the owner as changed. False, and nothing is done, where
     /// the old data key, the keys, or the webhooks are not what they were any more, or the new data key names a master
     /// key that is not in use.
-    async fn rekey(&self, owner: &Owner, rekey: &Rekey) -> Result<bool, StoreError>;
+    async fn rekey(&self, owner: &Owner, rekey: &Rekey, act: &Act) -> Result<bool, StoreError>;
 
     /// Makes sure that nothing stays beside the database of what [`Resealing::reseal_data_key`] replaced, as far as that
     /// is the store's to say.

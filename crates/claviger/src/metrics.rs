@@ -39,6 +39,9 @@ impl Collector for Counts {
         for (too_many, count) in [("no", counts.refused.saturating_sub(counts.limited)), ("yes", counts.limited)] {
             bad.encode_family(&[("too_many", too_many)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
+        let help = "Keys that were not taken, because something spoke against it";
+        let mut keys = encoder.encode_descriptor("claviger_keys_refused", help, None, MetricType::Counter)?;
+        keys.encode_counter::<NoLabelSet, _, u64>(&self.app.keys.refused(), None)?;
         let help = "Open connections of callers";
         let mut connections = encoder.encode_descriptor("claviger_connections", help, None, MetricType::Gauge)?;
         connections.encode_gauge(&self.gateway.connections())?;

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::world::{ACME_KEYS, World, with_token};
 
 fn names(value: &Value) -> Vec<&str> {
-    value.as_object().unwrap().keys().map(String::as_str).collect()
+    let mut names: Vec<_> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    names
 }
 
 /// What a person may see of a secret of more than 12 characters.

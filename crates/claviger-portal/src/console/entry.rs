@@ -14,6 +14,7 @@ use crate::console::page::{self, Frame, Place, Refused};
 use crate::console::show::{cut, minute, page as rows};
 use crate::console::{Console, Shared, text};
 use crate::page::{render, see_with_cookies};
+use crate::visitor::Sender;
 
 /// What somebody without a session wanted.
 #[derive(Clone, Copy)]
@@ -58,7 +59,7 @@ pub(crate) async fn sign_in(State(console): State<Shared>, request: Request<axum
         Ok(fields) => fields,
         Err((status, saying)) => return page::say(&console, status, saying),
     };
-    match console.app().console.sign_in(fields.get("token").trim()).await {
+    match console.app().console.sign_in(fields.get("token").trim(), Sender::of(&parts)).await {
         Ok(session) => {
             tracing::info!(session = %session.id(), until = %session.expires_at, "somebody signed in to the console");
             see_with_cookies(&console.base, &[console.session_cookie(session.reveal_cookie()).as_str()])
@@ -67,6 +68,7 @@ pub(crate) async fn sign_in(State(console): State<Shared>, request: Request<axum
             tracing::warn!("somebody tried to sign in to the console with something that is not the root token");
             sign_in_page(&console, StatusCode::FORBIDDEN, "", text::WRONG_TOKEN)
         }
+        Err(SignInError::TooMany(too_many)) => page::too_many(&console, too_many),
         Err(SignInError::Seal(error)) => page::unavailable(&console, &error),
         Err(SignInError::Store(error)) => page::unavailable(&console, &error),
     }

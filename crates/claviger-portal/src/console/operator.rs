@@ -9,14 +9,14 @@ use claviger_app::access::{
 };
 use claviger_app::console::{Operator, OperatorError, SESSION_LIFE};
 use claviger_core::{Owner, WorkspaceId};
+use http::StatusCode;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, Uri};
 use zeroize::Zeroizing;
 
 use crate::console::page::{self, Place, Refused};
 use crate::console::{Console, Shared, entry, text};
 use crate::fields::Fields;
-use crate::visitor::{cookie, query};
+use crate::visitor::{Sender, cookie, query};
 
 impl Console {
     /// With this prefix browsers take the cookie over https only, and from this host alone.
@@ -44,9 +44,9 @@ impl Console {
         format!("{}=; {}; Max-Age=0", self.cookie_name(), self.attributes())
     }
 
-    async fn operator(&self, headers: &HeaderMap) -> Result<Operator, OperatorError> {
-        let shown = cookie(headers, self.cookie_name()).ok_or(OperatorError::Unknown)?;
-        self.app().console.prove(shown).await
+    async fn operator(&self, parts: &Parts) -> Result<Operator, OperatorError> {
+        let shown = cookie(&parts.headers, self.cookie_name()).ok_or(OperatorError::Unknown)?;
+        self.app().console.prove(shown, Sender::of(parts)).await
     }
 }
 
@@ -58,11 +58,12 @@ pub(crate) struct Entered {
 }
 
 impl Entered {
-    async fn of(console: &Shared, headers: &HeaderMap, uri: &Uri, why: entry::Why) -> Result<Self, Response> {
-        match console.operator(headers).await {
-            Ok(operator) => Ok(Self { console: console.clone(), operator, query: query(uri) }),
+    async fn of(console: &Shared, parts: &Parts, why: entry::Why) -> Result<Self, Response> {
+        match console.operator(parts).await {
+            Ok(operator) => Ok(Self { console: console.clone(), operator, query: query(&parts.uri) }),
             Err(OperatorError::Unknown) => Err(entry::ask(console, why.unknown())),
             Err(OperatorError::Expired) => Err(entry::ask(console, text::EXPIRED)),
+            Err(OperatorError::TooMany(too_many)) => Err(page::too_many(console, too_many)),
             Err(OperatorError::Store(error)) => Err(page::unavailable(console, &error)),
         }
     }
@@ -116,7 +117,7 @@ impl FromRequestParts<Shared> for Entered {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, console: &Shared) -> Result<Self, Response> {
-        Self::of(console, &parts.headers, &parts.uri, entry::Why::Looked).await
+        Self::of(console, parts, entry::Why::Looked).await
     }
 }
 
@@ -133,7 +134,7 @@ impl FromRequest<Shared> for Posted {
         let (parts, body) = request.into_parts();
         let fields = console.portal.read_form(&parts, body).await;
         let fields = fields.map_err(|(status, saying)| page::say(console, status, saying))?;
-        let entered = Entered::of(console, &parts.headers, &parts.uri, entry::Why::Wrote).await?;
+        let entered = Entered::of(console, &parts, entry::Why::Wrote).await?;
         if !entered.operator.sent(fields.get("form")) {
             return Err(page::say(console, StatusCode::FORBIDDEN, &crate::text::FOREIGN_FORM));
         }

@@ -3,14 +3,15 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use claviger_app::StoreError;
 use claviger_app::keyring::TestKeyError;
 use claviger_app::keys::{ChangeKeyError, ListKeysError};
 use claviger_app::organizations::OrganizationError;
 use claviger_app::portal::ManagePortalError;
 use claviger_app::tokens::DeleteTokenError;
 use claviger_app::workspaces::WorkspaceError;
-use http::StatusCode;
+use claviger_app::{StoreError, TooManyAttempts};
+use http::header::RETRY_AFTER;
+use http::{HeaderValue, StatusCode};
 
 use crate::console::operator::Entered;
 use crate::console::{Console, Shared, text};
@@ -101,6 +102,13 @@ struct SayingPage {
 /// A page that says one thing to nobody in particular.
 pub(crate) fn say(console: &Console, status: StatusCode, saying: &Saying) -> Response {
     render(status, &SayingPage { frame: Frame::bare(console, saying.title), words: saying.words })
+}
+
+/// Too much that is no root token and no session came from the visitor's address.
+pub(crate) fn too_many(console: &Console, too_many: TooManyAttempts) -> Response {
+    let mut response = say(console, StatusCode::TOO_MANY_REQUESTS, &text::TOO_MANY_ATTEMPTS);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(too_many.seconds()));
+    response
 }
 
 /// What failed is for the log, and not for the page.

@@ -4,6 +4,10 @@ use claviger_core::portal::PortalRole;
 
 use crate::text::Saying;
 
+pub(crate) const TOO_MANY_ATTEMPTS: Saying = Saying {
+    title: "Please wait a moment",
+    words: "Too many attempts to get in came from your network. Try again in a minute.",
+};
 pub(crate) const WRONG_TOKEN: &str = "This is not the root token.";
 pub(crate) const EXPIRED: &str = "Your session has expired, and nothing was changed. Sessions last an hour.";
 pub(crate) const ENDED: &str = "You are not signed in, and nothing was changed.";

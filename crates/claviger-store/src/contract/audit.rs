@@ -6,6 +6,7 @@ use claviger_core::{KeyName, Owner};
 use futures_util::future::join_all;
 
 use super::Fresh;
+use super::console::session;
 use super::given::{
     add_number, at, data_key, fill, hook, key_id, organization, pool, pool_of, replacement, somebody, token, webhook,
     workspace, workspace_id,
@@ -202,4 +203,21 @@ pub async fn copied_entries_take_the_place_of_what_was_there(Fresh { store, .. }
     assert_eq!(entries(&*store, &acme).await, whole[..2]);
     assert_eq!(verified(&*store, &acme).await.unwrap().sequence, 2);
     assert_eq!(entries(&*store, &other).await.len(), 2);
+}
+
+pub async fn master_keys_data_keys_and_the_console_are_in_the_trails(Fresh { store, .. }: Fresh) {
+    let store = &*store;
+    let canary = |letter: u8| [&[1, 2][..], &[letter; 8], b"canary"].concat();
+    store.put_canary_if_absent(&canary(0xaa)).await.unwrap();
+    assert!(store.replace_canary(&canary(0xaa), &canary(0xbb), &somebody()).await.unwrap());
+    assert!(!store.replace_canary(&canary(0xaa), &canary(0xcc), &somebody()).await.unwrap());
+    let session = session('a', 100);
+    store.begin_console_session(&session, &somebody()).await.unwrap();
+    assert!(store.end_console_session(&session.id, &somebody()).await.unwrap());
+    assert!(!store.end_console_session(&session.id, &somebody()).await.unwrap());
+    let expected = ["master_key.rotated", "console_session.created", "console_session.deleted"];
+    assert_eq!(actions(store, &Owner::Platform).await, expected);
+    let rotated = entries(store, &Owner::Platform).await.swap_remove(0);
+    assert_eq!(rotated.target, "bb".repeat(8));
+    assert_eq!(verified(store, &Owner::Platform).await.unwrap().sequence, 3);
 }

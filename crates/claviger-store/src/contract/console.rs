@@ -7,7 +7,7 @@ use super::given::{at, organization, somebody, workspace, workspace_id};
 use crate::{ConsoleSession, Page, Store, Workspace, WorkspaceChange};
 
 /// A session whose id is this letter, from the first second to this one.
-fn session(letter: char, until: u64) -> ConsoleSession {
+pub(super) fn session(letter: char, until: u64) -> ConsoleSession {
     ConsoleSession { id: id(letter), hash: [9; 32], root: [8; 32], created_at: at(1), expires_at: at(until) }
 }
 
@@ -22,17 +22,17 @@ async fn listed(store: &dyn Store, after: Option<char>, limit: u32) -> Vec<Token
 
 pub async fn a_console_session_reads_back_on_every_node_until_it_is_ended(Fresh { store, other }: Fresh) {
     let begun = session('a', 100);
-    store.begin_console_session(&begun).await.unwrap();
+    store.begin_console_session(&begun, &somebody()).await.unwrap();
     assert_eq!(other.console_session(&begun.id).await.unwrap().as_ref(), Some(&begun));
     assert_eq!(other.console_session(&id('b')).await.unwrap(), None);
-    assert!(other.end_console_session(&begun.id).await.unwrap());
-    assert!(!store.end_console_session(&begun.id).await.unwrap());
+    assert!(other.end_console_session(&begun.id, &somebody()).await.unwrap());
+    assert!(!store.end_console_session(&begun.id, &somebody()).await.unwrap());
     assert_eq!(store.console_session(&begun.id).await.unwrap(), None);
 }
 
 pub async fn console_sessions_that_last_are_listed_by_id(Fresh { store, .. }: Fresh) {
     for (letter, until) in [('d', 100), ('b', 51), ('c', 50), ('a', 100)] {
-        store.begin_console_session(&session(letter, until)).await.unwrap();
+        store.begin_console_session(&session(letter, until), &somebody()).await.unwrap();
     }
     assert_eq!(listed(&*store, None, 10).await, [id('a'), id('b'), id('d')]);
     assert_eq!(listed(&*store, Some('a'), 1).await, [id('b')]);
@@ -40,7 +40,7 @@ pub async fn console_sessions_that_last_are_listed_by_id(Fresh { store, .. }: Fr
 
 pub async fn expired_console_sessions_are_forgotten(Fresh { store, .. }: Fresh) {
     for (letter, until) in [('a', 20), ('b', 30), ('c', 40)] {
-        store.begin_console_session(&session(letter, until)).await.unwrap();
+        store.begin_console_session(&session(letter, until), &somebody()).await.unwrap();
     }
     assert_eq!(store.forget_console(at(20)).await.unwrap(), 0);
     assert_eq!(store.forget_console(at(40)).await.unwrap(), 2);

@@ -27,12 +27,14 @@ async fn first_key(store: &dyn Store, id: &str, master: u8) -> PoolId {
 }
 
 pub async fn the_canary_is_replaced_only_by_who_has_read_it(Fresh { store, other }: Fresh) {
-    assert!(!store.replace_canary(b"nothing yet", &under(1, "a")).await.unwrap());
+    assert!(!store.replace_canary(b"nothing yet", &under(1, "a"), &somebody()).await.unwrap());
     store.put_canary_if_absent(&under(1, "a")).await.unwrap();
-    assert!(!store.replace_canary(&under(1, "b"), &under(2, "c")).await.unwrap());
+    assert!(!store.replace_canary(&under(1, "b"), &under(2, "c"), &somebody()).await.unwrap());
     assert_eq!(store.former_canaries().await.unwrap(), [[0; 0]; 0]);
     let (was, next) = (under(1, "a"), [under(2, "b"), under(3, "c")]);
-    let (one, two) = join(store.replace_canary(&was, &next[0]), other.replace_canary(&was, &next[1])).await;
+    let (one, two) =
+        join(store.replace_canary(&was, &next[0], &somebody()), other.replace_canary(&was, &next[1], &somebody()))
+            .await;
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_ne!(one, two, "one of two");
     assert_eq!(store.canary().await.unwrap().as_ref(), Some(&next[usize::from(two)]));
@@ -42,7 +44,7 @@ pub async fn the_canary_is_replaced_only_by_who_has_read_it(Fresh { store, other
 pub async fn former_canaries_are_kept_one_for_each_master_key(Fresh { store, .. }: Fresh) {
     store.put_canary_if_absent(&under(2, "first")).await.unwrap();
     for (was, next) in [((2, "first"), (1, "a")), ((1, "a"), (2, "again")), ((2, "again"), (3, "b"))] {
-        assert!(store.replace_canary(&under(was.0, was.1), &under(next.0, next.1)).await.unwrap());
+        assert!(store.replace_canary(&under(was.0, was.1), &under(next.0, next.1), &somebody()).await.unwrap());
     }
     let former = [under(1, "a"), under(2, "first")];
     assert_eq!(store.former_canaries().await.unwrap(), former);
@@ -112,7 +114,7 @@ pub async fn a_data_key_is_sealed_anew_only_as_it_was_read(Fresh { store, other 
 pub async fn no_data_key_comes_under_a_master_key_that_is_not_in_use(Fresh { store, .. }: Fresh) {
     store.put_canary_if_absent(&under(1, "canary")).await.unwrap();
     first_key(&*store, "before", 1).await;
-    assert!(store.replace_canary(&under(1, "canary"), &under(2, "canary")).await.unwrap());
+    assert!(store.replace_canary(&under(1, "canary"), &under(2, "canary"), &somebody()).await.unwrap());
     let pool = pool_of(&workspace(&*store, "after").await, "openai");
     let refused = store.add_key(&pool, &new_key(1, DataKeyUse::New(under(1, "late"))), &somebody()).await;
     assert!(matches!(refused, Err(AddKeyError::DataKeyChanged)), "{refused:?}");
@@ -142,7 +144,7 @@ pub async fn first_keys_at_once_with_another_master_key_all_come_before_it_or_ar
         }
     });
     let replacing = async {
-        assert!(store.replace_canary(&under(1, "canary"), &under(2, "canary")).await.unwrap());
+        assert!(store.replace_canary(&under(1, "canary"), &under(2, "canary"), &somebody()).await.unwrap());
         // From here on there come no more.
         store.count_data_keys(&[1; 8]).await.unwrap()
     };
@@ -186,7 +188,7 @@ pub async fn a_new_data_key_comes_with_everything_that_it_seals(Fresh { store, o
     let (pools, rekey) = to_rekey(&*store).await;
     let owner = &pools[0].owner;
     let before = store.keys(owner).await.unwrap();
-    assert!(store.rekey(owner, &rekey).await.unwrap());
+    assert!(store.rekey(owner, &rekey, &somebody()).await.unwrap());
     for pool in &pools {
         let record = read(&*other, pool).await;
         assert_eq!(record.data_key.as_ref(), Some(&rekey.data_key));
@@ -205,7 +207,7 @@ pub async fn a_new_data_key_comes_with_everything_that_it_seals(Fresh { store, o
     twin.fingerprint = rekey.keys[0].fingerprint;
     let refused = store.add_key(&pools[0], &twin, &somebody()).await;
     assert!(matches!(&refused, Err(AddKeyError::Duplicate(id)) if *id == rekey.keys[0].id), "{refused:?}");
-    assert!(!store.rekey(owner, &rekey).await.unwrap(), "once");
+    assert!(!store.rekey(owner, &rekey, &somebody()).await.unwrap(), "once");
 }
 
 pub async fn a_new_data_key_is_refused_where_anything_is_not_as_it_was_read(Fresh { store, .. }: Fresh) {
@@ -222,13 +224,16 @@ pub async fn a_new_data_key_is_refused_where_anything_is_not_as_it_was_read(Fres
     let mut a_key_more = rekey.clone();
     a_key_more.keys.push(RekeyedKey { id: key_id(77), ..rekey.keys[0].clone() });
     for stale in [other_data_key, a_key_less, another_secret, a_webhook_less, a_key_more] {
-        assert!(!store.rekey(owner, &stale).await.unwrap());
+        assert!(!store.rekey(owner, &stale, &somebody()).await.unwrap());
     }
-    assert!(!store.rekey(&Owner::Workspace(workspace_id("nobody")), &rekey).await.unwrap());
+    assert!(!store.rekey(&Owner::Workspace(workspace_id("nobody")), &rekey, &somebody()).await.unwrap());
     store.put_canary_if_absent(&under(1, "canary")).await.unwrap();
-    assert!(!store.rekey(owner, &rekey).await.unwrap(), "the new data key is not under the master key in use");
+    assert!(
+        !store.rekey(owner, &rekey, &somebody()).await.unwrap(),
+        "the new data key is not under the master key in use"
+    );
     assert_eq!(store.owners(&crate::Page { after: None, limit: 10 }).await.unwrap(), before);
-    assert!(store.rekey(owner, &Rekey { data_key: under(1, "next"), ..rekey }).await.unwrap());
+    assert!(store.rekey(owner, &Rekey { data_key: under(1, "next"), ..rekey }, &somebody()).await.unwrap());
 }
 
 pub async fn a_data_key_goes_with_its_owner(Fresh { store, .. }: Fresh) {

@@ -268,11 +268,11 @@ pub async fn a_watcher_hears_of_pools_under_a_new_data_key(Fresh { store, other 
     let ears = Ears::new();
     watched(&*store, &ears, async {
         ears.until(&Change::Everything).await;
-        assert!(other.rekey(&pools[0].owner, &rekey).await.unwrap());
+        assert!(other.rekey(&pools[0].owner, &rekey, &somebody()).await.unwrap());
         let [exa, openai] = pools.map(Change::Pool);
         let before = ears.until(&openai).await;
         assert!(before.contains(&exa) || ears.until(&exa).await.is_empty(), "both are told");
-        assert!(!other.rekey(&Owner::Platform, &rekey).await.unwrap());
+        assert!(!other.rekey(&Owner::Platform, &rekey, &somebody()).await.unwrap());
         nothing_between(&ears, &*other).await;
     })
     .await;
