@@ -1,5 +1,7 @@
 //! `GET /api/workspaces/{id}/audit-log`
 
+use std::str::FromStr;
+
 use axum::Json;
 use axum::extract::State;
 use claviger_app::AuditFilter;
@@ -11,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::{self, Allowed};
+use crate::auth::{self, Allowed, MAX_ACTOR_LENGTH};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::page::{PageParameters, Paged};
 use crate::query::{Parameters, QUERY, QueryError};
@@ -35,6 +37,18 @@ impl Refusal for LogError {
             Self::Audit(AuditError::NoOwner(owner)) => owners::unknown(&owner),
             Self::Audit(AuditError::Store(error)) => Problem::store(&error),
         }
+    }
+}
+
+/// An actor as it can stand in an entry.
+struct ActorNamed(String);
+
+impl FromStr for ActorNamed {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let is_one = text.chars().count() <= MAX_ACTOR_LENGTH && !text.chars().any(char::is_control);
+        if is_one { Ok(Self(text.to_owned())) } else { Err(()) }
     }
 }
 
@@ -118,7 +132,8 @@ pub(crate) async fn log(
     parameters: Parameters,
 ) -> Result<Json<LogShown>, Problem> {
     let provider = parameters.provider(&api.app.catalogue).map_err(LogError::from)?;
-    let actor = parameters.get("actor").map_err(LogError::from)?.map(str::to_owned);
+    let actor = parameters.read::<ActorNamed>("actor", "1 to 256 characters, none of them a control character");
+    let actor = actor.map_err(LogError::from)?.map(|ActorNamed(actor)| actor);
     let log = api.app.audit.log(&permit, &AuditFilter { provider, actor }, &page.with_one_more()).await;
     let mut entries = log.map_err(LogError::from)?;
     let next_cursor = page.cut(&mut entries, |entry| &entry.sequence).map(|sequence| sequence.to_string());

@@ -21,7 +21,7 @@ use crate::error::{Code, Problem, Refusal};
 use crate::{Shared, owners};
 
 const ACTOR: &str = "x-claviger-actor";
-const MAX_ACTOR_LENGTH: usize = 256;
+pub(crate) const MAX_ACTOR_LENGTH: usize = 256;
 
 /// The header that names the acting user.
 #[derive(IntoParams)]

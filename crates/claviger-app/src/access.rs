@@ -12,7 +12,7 @@ use claviger_core::access::Grant;
 use claviger_core::audit::{self, Act, Via};
 use claviger_core::{Action, Clock, Owner, Role, Timestamp, TokenId, WorkspaceId};
 use claviger_seal::{MalformedToken, PresentedToken, TokenHash};
-use claviger_store::{PortalPass, Store, StoreError, TokenRecord};
+use claviger_store::{ConsoleSession, PortalPass, Store, StoreError, TokenRecord};
 
 use crate::attempts::{Attempts, BadTokens, TooManyAttempts};
 use crate::client::ClientAddress;
@@ -44,6 +44,9 @@ pub struct Principal {
     token: Option<TokenId>,
     /// Who acts where no token tells.
     known_as: Option<String>,
+    /// The session of the console, which only the audit trail names: whoever opens a link that was made there is not the
+    /// one who made it.
+    in_console: Option<TokenId>,
     via: Via,
     address: Option<IpAddr>,
     role: Role,
@@ -64,6 +67,7 @@ impl Principal {
         Self {
             token: None,
             known_as: None,
+            in_console: None,
             via,
             address: None,
             role: Role::Root,
@@ -71,6 +75,11 @@ impl Principal {
             reveal: false,
             expires_at: None,
         }
+    }
+
+    /// The operator in this session of the console, which was proven.
+    pub(crate) fn in_console(session: &ConsoleSession) -> Self {
+        Self { in_console: Some(session.id.clone()), ..Self::root(Via::Console) }
     }
 
     /// The same, who calls from this address.
@@ -89,6 +98,7 @@ impl Principal {
         Self {
             token: Some(record.id.clone()),
             known_as: None,
+            in_console: None,
             via: Via::Api,
             address: None,
             role: record.role.into(),
@@ -104,6 +114,7 @@ impl Principal {
         Self {
             token: None,
             known_as: Some(actor),
+            in_console: None,
             via: Via::Portal,
             address: None,
             role: session.grant.role.into(),
@@ -127,8 +138,12 @@ impl Principal {
 
     /// What the audit trail is told of who acts now. Who has no name is the operator.
     pub(crate) fn act(&self, named: Option<&str>, at: Timestamp) -> Act {
-        let unnamed = if self.via == Via::Shell { audit::SHELL } else { audit::ROOT };
-        let actor = self.actor(named).unwrap_or_else(|| unnamed.to_owned());
+        let actor = match (self.via, &self.in_console) {
+            // Whom an import names is not who runs it.
+            (Via::Shell, _) => audit::SHELL.to_owned(),
+            (_, Some(session)) => format!("console:{session}"),
+            (_, None) => self.actor(named).unwrap_or_else(|| audit::ROOT.to_owned()),
+        };
         Act { actor, token: self.token.clone(), via: self.via, address: self.address, at }
     }
 

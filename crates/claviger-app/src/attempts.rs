@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use claviger_core::{Clock, TokenId};
 use claviger_seal::TokenHash;
+use claviger_store::StoreError;
 use foldhash::fast::RandomState;
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
@@ -153,14 +154,35 @@ impl Attempts {
         self.unknown.insert(id.clone(), self.now() + nanos(UNKNOWN_FOR));
     }
 
-    /// Whether this pass was proven once, and may be looked up whatever else came from its address.
-    pub(crate) fn was_proven(&self, hash: &TokenHash) -> bool {
-        self.proven.get(hash.as_bytes()).is_some()
-    }
-
-    /// This pass is good.
-    pub(crate) fn note_proven(&self, hash: &TokenHash) {
-        self.proven.insert(*hash.as_bytes(), ());
+    /// Looks a link or session up by its text, and answers it if it is the right one. One that was right before is looked
+    /// up whatever else came from its address.
+    pub(crate) async fn proven<T, E: From<StoreError> + From<TooManyAttempts>>(
+        &self,
+        text: &str,
+        from: ClientAddress,
+        look_up: impl Future<Output = Result<Option<T>, StoreError>>,
+        is_right: impl Fn(Option<&T>) -> bool,
+    ) -> Result<Option<T>, E> {
+        let hash = *TokenHash::of(text.as_bytes()).as_bytes();
+        let attempt = if self.proven.get(&hash).is_some() { None } else { Some(self.begin(from)?) };
+        let found = look_up.await;
+        // What could not be looked up does not count.
+        let is_bad = matches!(&found, Ok(found) if !is_right(found.as_ref()));
+        match attempt {
+            Some(attempt) if is_bad => attempt.fail(from)?,
+            Some(attempt) => {
+                attempt.give_back();
+                if found.is_ok() {
+                    self.proven.insert(hash, ());
+                }
+            }
+            None if is_bad => {
+                self.proven.remove(&hash);
+                self.count(from)?;
+            }
+            None => {}
+        }
+        Ok(found?.filter(|_| !is_bad))
     }
 
     pub(crate) fn counts(&self) -> BadTokens {
@@ -186,7 +208,10 @@ impl Attempts {
 impl Attempt<'_> {
     /// The token was good, or could not be looked up: it does not count.
     pub(crate) fn give_back(self) {
-        if self.beyond.is_none() {
+        if self.beyond.is_some() {
+            // The next one beyond the limit need not wait for this one's second.
+            self.budget.trickle_at.store(0, Ordering::Relaxed);
+        } else {
             let unit = self.attempts.unit;
             self.budget.whole_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |at| at.checked_sub(unit)).ok();
         }
@@ -290,6 +315,7 @@ mod tests {
         assert!(attempts.begin(here).is_err());
         clock.advance(TRICKLE);
         attempts.begin(here).unwrap().give_back();
+        assert!(attempts.begin(here).unwrap().fail(here).is_err());
         assert!(attempts.begin(here).is_err());
     }
 

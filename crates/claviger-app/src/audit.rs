@@ -53,13 +53,13 @@ impl Audit {
         self.store.audit_actors(permit.on(), MAX_ACTORS).await
     }
 
-    /// The heads of all trails, by owner, also of owners that are gone.
-    pub async fn heads(
+    /// Whoever has a trail, or a part of one, by kind and id; also owners that are gone.
+    pub async fn owners(
         &self,
         _permit: &Permit<ManageWorkspaces>,
         page: &Page<Owner>,
-    ) -> Result<Vec<(Owner, AuditHead)>, StoreError> {
-        self.store.audit_heads(page).await
+    ) -> Result<Vec<Owner>, StoreError> {
+        self.store.audit_owners(page).await
     }
 
     /// Where one trail ends.
@@ -78,7 +78,7 @@ impl Audit {
         &self,
         permit: &Permit<ReadAudit>,
         expected: Option<AuditHead>,
-    ) -> Result<Result<AuditHead, Flaw>, StoreError> {
+    ) -> Result<Result<AuditHead, Flaw>, AuditError> {
         let mut walk = Walk::begin(permit.on().clone(), expected);
         let mut before = None;
         loop {
@@ -88,6 +88,10 @@ impl Audit {
                 return Ok(Err(flaw));
             }
             if walk.last().sequence <= head.sequence || before == Some(head) {
+                // A name that was mistyped must not count as whole.
+                if walk.last() == AuditHead::EMPTY && !owners::exists(&*self.store, permit.on()).await? {
+                    return Err(AuditError::NoOwner(permit.on().clone()));
+                }
                 return Ok(walk.end(head));
             }
             // What lies behind the head may have been entered since; then the head has moved.

@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_core::audit::Via;
 use claviger_core::{Clock, Timestamp, TokenId};
 use claviger_seal::{NewToken, PresentedToken, SealError, TokenHash};
 use claviger_store::{ConsoleSession, Counts, Page, Store, StoreError};
@@ -150,32 +149,26 @@ impl Console {
         let (id, hash, now) = (token.id.clone(), *token.hash.as_bytes(), self.clock.now());
         let expires_at = now.after(SESSION_LIFE);
         let session = ConsoleSession { id, hash, root: *root.as_bytes(), created_at: now, expires_at };
-        let act = Principal::root(Via::Console).calling_from(from).act(None, now);
+        let act = Principal::in_console(&session).calling_from(from).act(None, now);
         self.store.begin_console_session(&session, &act).await?;
         Ok(NewConsoleSession { token, expires_at })
     }
 
     /// Proves a session by the text of its cookie, which came from this address.
     pub async fn prove(&self, cookie: &str, from: ClientAddress) -> Result<Operator, OperatorError> {
-        match self.try_prove(cookie, from).await {
-            Err(OperatorError::Unknown) => {
-                self.attempts.count(from)?;
-                Err(OperatorError::Unknown)
-            }
-            proven => proven,
-        }
-    }
-
-    async fn try_prove(&self, cookie: &str, from: ClientAddress) -> Result<Operator, OperatorError> {
-        let presented = PresentedToken::parse(cookie.as_bytes()).map_err(|_| OperatorError::Unknown)?;
-        let id: TokenId = presented.id().parse().map_err(|_| OperatorError::Unknown)?;
-        let found = self.store.console_session(&id).await?;
-        let session = found.filter(|session| TokenHash::from_bytes(session.hash).is_of(&presented));
-        let session = session.filter(|session| self.is_of_root(session)).ok_or(OperatorError::Unknown)?;
+        let presented = PresentedToken::parse(cookie.as_bytes()).ok();
+        let Some(id) = presented.and_then(|presented| presented.id().parse::<TokenId>().ok()) else {
+            self.attempts.count(from)?;
+            return Err(OperatorError::Unknown);
+        };
+        let look_up = self.store.console_session(&id);
+        let found =
+            self.attempts.proven::<_, OperatorError>(cookie, from, look_up, |found| is_of(found, cookie)).await?;
+        let session = found.filter(|session| self.is_of_root(session)).ok_or(OperatorError::Unknown)?;
         if session.expires_at <= self.clock.now() {
             return Err(OperatorError::Expired);
         }
-        let principal = Principal::root(Via::Console).calling_from(from);
+        let principal = Principal::in_console(&session).calling_from(from);
         Ok(Operator { session, principal, form: FormToken::of(cookie) })
     }
 
@@ -197,7 +190,7 @@ impl Console {
 
     /// Ends a session, which counts from its next request on. False where there is none.
     pub async fn end(&self, operator: &Operator, id: &TokenId) -> Result<bool, StoreError> {
-        let act = operator.principal.act(Some(&operator.actor()), self.clock.now());
+        let act = operator.principal.act(None, self.clock.now());
         self.store.end_console_session(id, &act).await
     }
 
@@ -212,4 +205,10 @@ impl Console {
         let before = Timestamp::from_millis(self.clock.now().as_millis().saturating_sub(kept));
         self.store.forget_console(before).await.map(drop)
     }
+}
+
+/// One that is unknown costs as much as one that is wrong.
+fn is_of(session: Option<&ConsoleSession>, text: &str) -> bool {
+    let hash = session.map_or_else(TokenHash::of_nothing, |session| TokenHash::from_bytes(session.hash));
+    hash.is_of_text(text.as_bytes()) && session.is_some()
 }

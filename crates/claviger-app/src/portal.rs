@@ -311,7 +311,12 @@ impl Portal {
             self.attempts.count(from)?;
             return Err(OpenPortalError::Unknown);
         };
-        let found = self.proven::<OpenPortalError>(text, from, self.store.portal_link(&workspace, &id)).await?;
+        let found = self
+            .attempts
+            .proven::<_, OpenPortalError>(text, from, self.store.portal_link(&workspace, &id), |found| {
+                is_of(found, text)
+            })
+            .await?;
         let link = found.ok_or(OpenPortalError::Unknown)?;
         if link.expires_at <= self.clock.now() { Err(OpenPortalError::Expired) } else { Ok(link) }
     }
@@ -328,33 +333,6 @@ impl Portal {
         }
     }
 
-    /// What the database has for a link or session, if its text is right. One that was right before is looked up
-    /// whatever else came from its address.
-    async fn proven<E: From<StoreError> + From<TooManyAttempts>>(
-        &self,
-        text: &str,
-        from: ClientAddress,
-        look_up: impl Future<Output = Result<Option<PortalPass>, StoreError>>,
-    ) -> Result<Option<PortalPass>, E> {
-        let hash = TokenHash::of(text.as_bytes());
-        let attempt = if self.attempts.was_proven(&hash) { None } else { Some(self.attempts.begin(from)?) };
-        let found = look_up.await;
-        // What could not be looked up does not count.
-        let is_bad = matches!(&found, Ok(found) if !is_of(found.as_ref(), text));
-        match attempt {
-            Some(attempt) if is_bad => attempt.fail(from)?,
-            Some(attempt) => {
-                attempt.give_back();
-                if found.is_ok() {
-                    self.attempts.note_proven(&hash);
-                }
-            }
-            None if is_bad => self.attempts.count(from)?,
-            None => {}
-        }
-        Ok(found?.filter(|_| !is_bad))
-    }
-
     /// Proves a session by the text of its cookie, which came from this address.
     pub async fn prove(&self, cookie: &str, from: ClientAddress) -> Result<PortalSession, PortalSessionError> {
         // A token has no dot, and a workspace's id may.
@@ -363,7 +341,12 @@ impl Portal {
             self.attempts.count(from)?;
             return Err(PortalSessionError::Unknown);
         };
-        let found = self.proven::<PortalSessionError>(text, from, self.store.portal_session(&workspace, &id)).await?;
+        let found = self
+            .attempts
+            .proven::<_, PortalSessionError>(text, from, self.store.portal_session(&workspace, &id), |found| {
+                is_of(found, text)
+            })
+            .await?;
         let pass = found.ok_or(PortalSessionError::Unknown)?;
         if pass.expires_at <= self.clock.now() {
             return Err(PortalSessionError::Expired { return_url: pass.grant.return_url });

@@ -6,7 +6,7 @@ use claviger_store::{AuditFilter, Deed, Page, StoreError};
 use sqlx::PgConnection;
 
 use crate::error::{malformed, meaning, one_row};
-use crate::read;
+use crate::{owner, read};
 
 #[derive(sqlx::FromRow)]
 struct EntryRow {
@@ -115,6 +115,8 @@ pub(crate) async fn replace(db: &mut PgConnection, owner: &Owner, entries: &[Aud
     let Some(first) = entries.first() else {
         return Ok(());
     };
+    // Nothing to lock where the owner is gone: then nobody else enters anything.
+    owner::lock(db, owner).await?;
     cut(db, owner, first.sequence).await?;
     put(db, owner, entries).await
 }
@@ -147,6 +149,39 @@ pub(crate) async fn heads(db: &mut PgConnection, page: &Page<Owner>) -> Result<V
         Ok((read::owner(&kind, &id)?, AuditHead { sequence: number(sequence)?, hash: hash(&bytes)? }))
     });
     heads.collect()
+}
+
+/// Steps from owner to owner along the key, however many entries each has. Also owners of which a hand in the database took
+/// the head, or the entries.
+pub(crate) async fn owners(db: &mut PgConnection, page: &Page<Owner>) -> Result<Vec<Owner>, StoreError> {
+    let after = page.after.as_ref().map_or(("", ""), |owner| (owner.kind().as_str(), owner.id()));
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "WITH RECURSIVE owner_of (kind, id) AS (
+             SELECT (SELECT owner_kind FROM audit_entry WHERE (owner_kind, owner_id) > ($1, $2)
+                     ORDER BY owner_kind, owner_id LIMIT 1),
+                    (SELECT owner_id FROM audit_entry WHERE (owner_kind, owner_id) > ($1, $2)
+                     ORDER BY owner_kind, owner_id LIMIT 1)
+             UNION ALL
+             SELECT (SELECT owner_kind FROM audit_entry WHERE (owner_kind, owner_id) > (kind, id)
+                     ORDER BY owner_kind, owner_id LIMIT 1),
+                    (SELECT owner_id FROM audit_entry WHERE (owner_kind, owner_id) > (kind, id)
+                     ORDER BY owner_kind, owner_id LIMIT 1)
+             FROM owner_of WHERE kind IS NOT NULL
+         ),
+         with_entries AS (SELECT kind, id FROM owner_of WHERE kind IS NOT NULL LIMIT $3),
+         with_head AS (
+             SELECT owner_kind AS kind, owner_id AS id FROM audit_head WHERE (owner_kind, owner_id) > ($1, $2)
+             ORDER BY owner_kind, owner_id LIMIT $3
+         )
+         SELECT kind, id FROM with_entries UNION SELECT kind, id FROM with_head ORDER BY 1, 2 LIMIT $3",
+    )
+    .bind(after.0)
+    .bind(after.1)
+    .bind(i64::from(page.limit))
+    .fetch_all(db)
+    .await
+    .map_err(meaning)?;
+    rows.iter().map(|(kind, id)| read::owner(kind, id)).collect()
 }
 
 pub(crate) async fn after(

@@ -353,6 +353,10 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(audit::heads(db, page))).await
     }
 
+    async fn audit_owners(&self, page: &Page<Owner>) -> Result<Vec<Owner>, StoreError> {
+        self.connections.ask(COUNT, |db| asked(audit::owners(db, page))).await
+    }
+
     async fn audit_entries(&self, owner: &Owner, page: &Page<u64>) -> Result<Vec<AuditEntry>, StoreError> {
         self.connections.ask(READ, |db| asked(audit::after(db, owner, page))).await
     }

@@ -91,13 +91,13 @@ pub(crate) async fn delete(db: &mut PgConnection, id: &OrganizationId, act: &Act
     if !owner::delete(db, &Owner::Organization(id.clone())).await? {
         return Ok(false);
     }
-    leave(db, id).await?;
+    let left = leave(db, id).await?;
     change::organization(db, id).await?;
-    audit::enter(db, &Owner::Organization(id.clone()), act, Deed::organization_deleted(id.as_str())).await?;
+    audit::enter(db, &Owner::Organization(id.clone()), act, Deed::organization_deleted(id.as_str(), left)).await?;
     Ok(true)
 }
 
-async fn leave(db: &mut PgConnection, id: &OrganizationId) -> Result<(), StoreError> {
+async fn leave(db: &mut PgConnection, id: &OrganizationId) -> Result<u64, StoreError> {
     // In one order, so that nobody who changes several workspaces waits for this while it waits for them.
     sqlx::query(
         "WITH member AS (
@@ -111,6 +111,6 @@ async fn leave(db: &mut PgConnection, id: &OrganizationId) -> Result<(), StoreEr
     .bind(id.as_str())
     .execute(db)
     .await
-    .map(drop)
+    .map(|result| result.rows_affected())
     .map_err(meaning)
 }

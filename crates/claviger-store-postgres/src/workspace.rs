@@ -43,7 +43,7 @@ pub(crate) async fn put(
         return Err(PutWorkspaceError::NoOrganization);
     }
     owner::bring(db, &Owner::Workspace(change.id.clone())).await?;
-    let before = one(db, &change.id).await?;
+    let before = held(db, &change.id).await?;
     let row: WorkspaceRow = sqlx::query_as(
         "INSERT INTO workspace (owner_id, name, organization_id, created_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (owner_kind, owner_id) DO UPDATE
@@ -66,6 +66,19 @@ pub(crate) async fn put(
         audit::enter(db, &Owner::Workspace(stored.id.clone()), act, deed).await?;
     }
     Ok(stored)
+}
+
+/// As it is until the transaction ends: whoever deletes its organization does not hold its owner.
+async fn held(db: &mut PgConnection, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+    let row: Option<WorkspaceRow> = sqlx::query_as(
+        "SELECT owner_id, name, organization_id, created_at FROM workspace
+         WHERE owner_kind = 'workspace' AND owner_id = $1 FOR NO KEY UPDATE",
+    )
+    .bind(id.as_str())
+    .fetch_optional(db)
+    .await
+    .map_err(meaning)?;
+    row.map(Workspace::try_from).transpose()
 }
 
 pub(crate) async fn one(db: &mut PgConnection, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {

@@ -431,6 +431,10 @@ impl Store for SqliteStore {
         audit::heads(&self.readers, page).await
     }
 
+    async fn audit_owners(&self, page: &Page<Owner>) -> Result<Vec<Owner>, StoreError> {
+        audit::owners(&self.readers, page).await
+    }
+
     async fn audit_entries(&self, owner: &Owner, page: &Page<u64>) -> Result<Vec<AuditEntry>, StoreError> {
         audit::after(&self.readers, owner, page).await
     }

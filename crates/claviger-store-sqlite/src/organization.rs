@@ -87,6 +87,11 @@ pub(crate) async fn page(
 
 /// Deletes an organization, and by the schema's own rules all that belongs to it but its workspaces.
 pub(crate) async fn delete(db: &mut SqliteConnection, id: &OrganizationId, act: &Act) -> Result<bool, StoreError> {
+    let workspaces: i64 = sqlx::query_scalar("SELECT count(*) FROM workspace WHERE organization_id = ?1")
+        .bind(id.as_str())
+        .fetch_one(&mut *db)
+        .await
+        .map_err(on_read)?;
     let result = sqlx::query("DELETE FROM organization WHERE owner_kind = 'organization' AND owner_id = ?1")
         .bind(id.as_str())
         .execute(&mut *db)
@@ -95,7 +100,13 @@ pub(crate) async fn delete(db: &mut SqliteConnection, id: &OrganizationId, act: 
     let deleted = one_row_or_none(&result, "deleting an organization")?;
     if deleted {
         change::organization(db, id).await?;
-        audit::enter(db, &Owner::Organization(id.clone()), act, Deed::organization_deleted(id.as_str())).await?;
+        audit::enter(
+            db,
+            &Owner::Organization(id.clone()),
+            act,
+            Deed::organization_deleted(id.as_str(), workspaces.cast_unsigned()),
+        )
+        .await?;
     }
     Ok(deleted)
 }

@@ -75,10 +75,10 @@ impl Deed {
         Self::put("organization", after.id.as_str(), before.map(fields), fields(after))
     }
 
-    /// An organization was deleted; its workspaces belong to none now.
+    /// An organization was deleted; so many workspaces of its belong to none now.
     #[must_use]
-    pub fn organization_deleted(id: &str) -> Self {
-        Self::plain("organization.deleted", id, Value::Null, Value::Null)
+    pub fn organization_deleted(id: &str, workspaces: u64) -> Self {
+        Self::plain("organization.deleted", id, json!({"workspaces": workspaces}), Value::Null)
     }
 
     fn put(kind: &str, id: &str, before: Option<Value>, after: Value) -> Option<Self> {

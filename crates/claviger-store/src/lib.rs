@@ -294,6 +294,9 @@ pub trait Store: Resealing + Send + Sync + fmt::Debug {
     /// The heads of all audit trails, by owner (`organization`, `platform`, `workspace`, and id), after the page's cursor.
     async fn audit_heads(&self, page: &Page<Owner>) -> Result<Vec<(Owner, AuditHead)>, StoreError>;
 
+    /// Whoever has entries or a head, by kind and id, after the page's cursor: to find trails that lack either.
+    async fn audit_owners(&self, page: &Page<Owner>) -> Result<Vec<Owner>, StoreError>;
+
     /// An owner's audit trail, the oldest entry first, after the entry that the page's cursor numbers.
     async fn audit_entries(&self, owner: &Owner, page: &Page<u64>) -> Result<Vec<AuditEntry>, StoreError>;
 

@@ -59,7 +59,14 @@ async fn a_trail_comes_in_pages_by_provider_and_by_actor() {
     assert_eq!((of(&second, "id"), &second["nextCursor"]), (vec!["2", "1"], &Value::Null));
     assert_eq!(of(&log(&world, "?providerId=openai").await, "id"), ["4", "2"]);
     assert!(of(&log(&world, "?actor=nobody").await, "id").is_empty());
-    for (query, field) in [("?limit=0", "limit"), ("?cursor=x", "cursor"), ("?cursor=-1", "cursor")] {
+    let long = format!("?actor={}", "x".repeat(257));
+    for (query, field) in [
+        (&*long, "actor"),
+        ("?actor=a%00", "actor"),
+        ("?limit=0", "limit"),
+        ("?cursor=x", "cursor"),
+        ("?cursor=-1", "cursor"),
+    ] {
         let refused = world.ask(&world.root, "GET", &format!("{LOG}{query}"), Value::Null).await;
         refused.assert_refused(400, "invalid_input", Some(field));
     }

@@ -192,6 +192,22 @@ pub async fn heads_come_in_pages_by_kind_and_id(Fresh { store, .. }: Fresh) {
     }
 }
 
+pub async fn trails_are_found_by_their_entries_and_by_their_heads(Fresh { store, .. }: Fresh) {
+    organization(&*store, "group").await;
+    for id in ["acme", "other"] {
+        workspace(&*store, id).await;
+    }
+    let all = store.audit_owners(&Page { after: None, limit: 10 }).await.unwrap();
+    assert_eq!(
+        all.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["organization group", "workspace acme", "workspace other"]
+    );
+    let page = Page { after: Some(all[0].clone()), limit: 1 };
+    assert_eq!(store.audit_owners(&page).await.unwrap(), all[1..2]);
+    let page = Page { after: Some(all[2].clone()), limit: 1 };
+    assert_eq!(store.audit_owners(&page).await.unwrap(), []);
+}
+
 pub async fn copied_entries_take_the_place_of_what_was_there(Fresh { store, .. }: Fresh) {
     let (acme, other) = (workspace(&*store, "acme").await, workspace(&*store, "other").await);
     fill(&*store, &pool_of(&acme, "openai"), [1, 2, 3]).await;

@@ -153,6 +153,7 @@ macro_rules! contract_tests {
             audit::a_trail_is_read_from_either_end_in_pages_and_by_provider_and_actor;
             audit::heads_come_in_pages_by_kind_and_id;
             audit::master_keys_data_keys_and_the_console_are_in_the_trails;
+            audit::trails_are_found_by_their_entries_and_by_their_heads;
             audit::copied_entries_take_the_place_of_what_was_there;
             console::a_console_session_reads_back_on_every_node_until_it_is_ended;
             console::console_sessions_that_last_are_listed_by_id;

@@ -46,12 +46,12 @@ async fn each(
     let all: Permit<ManageWorkspaces> = Principal::operator().permit(None)?;
     let mut page = Page { after: None, limit: PAGE };
     loop {
-        let heads = app.audit.heads(&all, &page).await?;
-        let Some((last, _)) = heads.last() else {
+        let owners = app.audit.owners(&all, &page).await?;
+        let Some(last) = owners.last() else {
             return Ok(());
         };
         page.after = Some(last.clone());
-        for (owner, _) in heads {
+        for owner in owners {
             take(owner).await?;
         }
     }
