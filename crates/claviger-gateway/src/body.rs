@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 
-use crate::pace::{CallerBody, Watched};
+use crate::pace::CallerBody;
 use crate::relayed::Relayed;
 use crate::replay::Replay;
 
@@ -22,8 +22,6 @@ pub enum Reply {
     Full(Option<Bytes>),
     /// A provider's answer, as it comes.
     Relayed(Relayed),
-    /// The same, for a caller that can leave one stream unread while it reads others.
-    Watched(Watched),
     /// An answer of the control plane.
     Control(UnsyncBoxBody<Bytes, BoxError>),
 }
@@ -36,7 +34,6 @@ impl Body for Reply {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Relayed(body) => Pin::new(body).poll_frame(cx),
-            Self::Watched(body) => Pin::new(body).poll_frame(cx),
             Self::Control(body) => Pin::new(body).poll_frame(cx),
         }
     }
@@ -45,7 +42,6 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => bytes.is_none(),
             Self::Relayed(body) => body.is_end_stream(),
-            Self::Watched(body) => body.is_end_stream(),
             Self::Control(body) => body.is_end_stream(),
         }
     }
@@ -54,7 +50,6 @@ impl Body for Reply {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Relayed(body) => body.size_hint(),
-            Self::Watched(body) => body.size_hint(),
             Self::Control(body) => body.size_hint(),
         }
     }

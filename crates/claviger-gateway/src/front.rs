@@ -20,7 +20,7 @@ use hyper::body::Incoming;
 use hyper::header::{FORWARDED, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -37,6 +37,7 @@ use crate::io::Patient;
 use crate::limits::ConnectionLimit;
 use crate::pace::CallerBody;
 use crate::relay::Gateway;
+use crate::stall::Streams;
 use crate::upstream::{self, TlsError, Upstreams};
 
 /// How long a worker waits for what nodes share turns by, before it opens the door.
@@ -257,7 +258,7 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
             return;
         }
     };
-    let server = server(worker.settings.patience);
+    let server = server(worker.settings.patience, worker.gateway.settings.stall_timeout);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -301,10 +302,10 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
     }
 }
 
-type Server = auto::Builder<TokioExecutor>;
+type Server = auto::Builder<Streams>;
 
-fn server(patience: Patience) -> Server {
-    let mut server = auto::Builder::new(TokioExecutor::new());
+fn server(patience: Patience, stall_timeout: Duration) -> Server {
+    let mut server = auto::Builder::new(Streams { patience: stall_timeout });
     server.http1().timer(TokioTimer::new()).header_read_timeout(patience.head).max_buf_size(BUFFER);
     server
         .http2()

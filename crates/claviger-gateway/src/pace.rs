@@ -1,19 +1,14 @@
-//! Callers that are slow on purpose, or gone without a word: bodies that do not come, and answers that nobody takes.
+//! Callers that are slow on purpose, or gone without a word: bodies that do not come.
 
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use parking_lot::Mutex;
-use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
-use tokio_util::task::TaskTracker;
 
 use crate::body::BoxError;
-use crate::relayed::Relayed;
 
 /// What a body must come with while it is waited for, in bytes a second.
 const LEAST_PER_SECOND: u64 = 100;
@@ -22,11 +17,6 @@ const LEAST_PER_SECOND: u64 = 100;
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the request's body came too slowly")]
 pub(crate) struct TooSlow;
-
-/// The caller does not take its answer.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the caller did not read its answer for {} s", .0.as_secs())]
-struct NotTaken(Duration);
 
 /// The body of a caller's request. It breaks off where it comes too slowly: what counts is only the time in which it is
 /// waited for, so that a provider that reads slowly is not the caller's fault.
@@ -103,88 +93,5 @@ impl Body for CallerBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// A provider's answer for a caller that speaks HTTP/2, and can leave one stream unread while it reads others. Nothing
-/// asks for the body then, so it cannot find out by itself: somebody else looks after it. Over HTTP/1.1 the connection
-/// itself stands still, and breaks (`io.rs`).
-#[derive(Debug)]
-pub struct Watched {
-    watch: Arc<Mutex<Watch>>,
-    tasks: TaskTracker,
-    patience: Duration,
-    pieces: u8,
-    lookout: Option<AbortHandle>,
-}
-
-#[derive(Debug)]
-struct Watch {
-    /// `None` once it was given up: the provider's stream is closed then.
-    body: Option<Relayed>,
-    /// Since when the caller has a piece and did not come back for the next.
-    taken: Option<Instant>,
-}
-
-impl Watched {
-    pub(crate) fn new(body: Relayed, patience: Duration, tasks: &TaskTracker) -> Self {
-        let watch = Arc::new(Mutex::new(Watch { body: Some(body), taken: None }));
-        Self { watch, tasks: tasks.clone(), patience, pieces: 0, lookout: None }
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        if let Some(lookout) = &self.lookout {
-            lookout.abort();
-        }
-    }
-}
-
-async fn look_after(watch: Weak<Mutex<Watch>>, patience: Duration) {
-    loop {
-        tokio::time::sleep(patience).await;
-        let Some(watch) = watch.upgrade() else {
-            return;
-        };
-        let mut watch = watch.lock();
-        if watch.taken.is_some_and(|since| since.elapsed() >= patience) {
-            tracing::info!("a caller does not read its answer, and the provider's stream is closed");
-            watch.body = None;
-            return;
-        }
-    }
-}
-
-impl Body for Watched {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let this = self.get_mut();
-        let mut watch = this.watch.lock();
-        watch.taken = None;
-        let Some(body) = &mut watch.body else {
-            return Poll::Ready(Some(Err(NotTaken(this.patience).into())));
-        };
-        let frame = ready!(Pin::new(body).poll_frame(cx));
-        if let Some(Ok(_)) = &frame {
-            watch.taken = Some(Instant::now());
-            // Most answers are one piece, and need nobody.
-            this.pieces = this.pieces.saturating_add(1);
-            if this.pieces == 2 {
-                let lookout = this.tasks.spawn(look_after(Arc::downgrade(&this.watch), this.patience));
-                this.lookout = Some(lookout.abort_handle());
-            }
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.watch.lock().body.as_ref().is_some_and(Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.watch.lock().body.as_ref().map(Body::size_hint).unwrap_or_default()
     }
 }

@@ -18,7 +18,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderValue;
 use hyper::http::{request, response};
-use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
@@ -32,7 +32,7 @@ use crate::credential;
 use crate::forward::{self, Destination, Route};
 use crate::limits::{Full, Place, WorkspaceLimit};
 use crate::metrics::GatewayMetrics;
-use crate::pace::{CallerBody, TooSlow, Watched};
+use crate::pace::{CallerBody, TooSlow};
 use crate::peek::{self, Opened, View};
 use crate::relayed::Relayed;
 use crate::replay::{Budget, KeptHeaders, Lost, Recording};
@@ -88,8 +88,6 @@ pub struct Gateway {
     breakers: Vec<Breaker>,
     /// Upgraded connections.
     pub(crate) tunnels: TaskTracker,
-    /// Tasks that look after answers. They end with their answers.
-    lookouts: TaskTracker,
     limit: Arc<WorkspaceLimit>,
     /// What is counted.
     pub metrics: Arc<GatewayMetrics>,
@@ -108,8 +106,6 @@ struct Asked<'a> {
     body: Asking,
     upgrade: Option<Upgrade>,
     place: Option<Box<Place>>,
-    /// Whether the caller speaks HTTP/2.
-    is_http2: bool,
 }
 
 /// The caller's body.
@@ -146,8 +142,7 @@ impl Gateway {
         let breakers = (0..origins).map(|_| Breaker::default()).collect();
         let (tunnels, metrics) = (TaskTracker::new(), Arc::default());
         let limit = WorkspaceLimit::new(settings.workspace_requests, settings.workspace_streams);
-        let lookouts = TaskTracker::new();
-        Ok(Self { app, routes, origins, settings, breakers, tunnels, lookouts, limit, metrics })
+        Ok(Self { app, routes, origins, settings, breakers, tunnels, limit, metrics })
     }
 
     /// Answers one request.
@@ -190,7 +185,6 @@ impl Gateway {
         if request.uri().path_and_query().is_some_and(|url| url.as_str().len() > URL_LIMIT) {
             return Err(Refusal::UrlTooLong(URL_LIMIT));
         }
-        let is_http2 = request.version() == Version::HTTP_2;
         let upgrade = upgrade::wanted(&mut request);
         let (request::Parts { method, uri, headers, .. }, body) = request.into_parts();
         let address = Address::read(&uri).ok_or_else(|| Refusal::UnknownProvider(String::new()))?;
@@ -213,7 +207,7 @@ impl Gateway {
         let body = self.body(destination.auth(), body).await?;
         let token = &*token;
         let kept = None;
-        let asked = Asked { destination, token, workspace, method, headers, kept, body, upgrade, place, is_http2 };
+        let asked = Asked { destination, token, workspace, method, headers, kept, body, upgrade, place };
         self.answer(upstreams, asked, request_id).await
     }
 
@@ -432,11 +426,9 @@ impl Gateway {
             tracing::info!(why = lost.as_str(), "a request that could do better with another key cannot be sent again");
             answer::put_lost(&mut headers, lost);
         }
-        let relayed = || Relayed::new(body, held, place, self.settings.idle_timeout);
-        let body = match (upgraded, asked.is_http2) {
-            (Some(_), _) => Reply::Full(None),
-            (None, false) => Reply::Relayed(relayed()),
-            (None, true) => Reply::Watched(Watched::new(relayed(), self.settings.stall_timeout, &self.lookouts)),
+        let body = match upgraded {
+            Some(_) => Reply::Full(None),
+            None => Reply::Relayed(Relayed::new(body, held, place, self.settings.idle_timeout)),
         };
         let mut response = Response::new(body);
         *response.status_mut() = status;

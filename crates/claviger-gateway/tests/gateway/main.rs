@@ -12,3 +12,4 @@ mod refusals;
 mod second_keys;
 mod slow;
 mod tls;
+mod unread;
