@@ -34,10 +34,11 @@ use crate::address;
 use crate::body::Reply;
 use crate::certificate::Certificate;
 use crate::io::Patient;
-use crate::limits::ConnectionLimit;
+use crate::limits::{Admitted, ConnectionLimit};
 use crate::pace::CallerBody;
 use crate::relay::Gateway;
 use crate::stall::Streams;
+use crate::upgrade;
 use crate::upstream::{self, TlsError, Upstreams};
 
 /// How long a worker waits for what nodes share turns by, before it opens the door.
@@ -284,11 +285,8 @@ async fn work(worker: Arc<Worker>, listener: StdListener, stop: CancellationToke
         if stream.set_nodelay(true).is_err() {
             continue;
         }
-        let serving = serve(Arc::clone(&worker), server.clone(), stop.clone(), (stream, peer));
-        connections.spawn(async move {
-            serving.await;
-            drop(admitted);
-        });
+        let guest = Guest { peer, admitted: Arc::new(admitted) };
+        connections.spawn(serve(Arc::clone(&worker), server.clone(), stop.clone(), (stream, guest)));
     }
     drop(listener);
     connections.close();
@@ -316,8 +314,14 @@ fn server(patience: Patience, stall_timeout: Duration) -> Server {
     server
 }
 
+/// Who is on the other side of a connection, and its place among all of them.
+struct Guest {
+    peer: IpAddr,
+    admitted: Arc<Admitted>,
+}
+
 /// Serves one connection to its end.
-async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (stream, peer): (TcpStream, IpAddr)) {
+async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (stream, guest): (TcpStream, Guest)) {
     // Whoever connects and sends nothing is let go: the server's own limit begins with the first byte. It is looked at,
     // since to be told that there is something to read means no more than that there may be.
     let mut byte = [0];
@@ -329,13 +333,13 @@ async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (st
     metrics.connection_opened();
     let stream = Patient::new(stream, worker.gateway.settings.stall_timeout);
     match &worker.settings.certificate {
-        None => converse(worker, &server, stop, (stream, peer)).await,
+        None => converse(worker, &server, stop, (stream, guest)).await,
         Some(certificate) => {
             let shaking_hands =
                 tokio::time::timeout(worker.settings.patience.handshake, certificate.acceptor().accept(stream));
             // Strangers try all kinds of things; only what comes after this is of interest.
             if let Some(Ok(Ok(stream))) = stop.run_until_cancelled(shaking_hands).await {
-                converse(worker, &server, stop, (stream, peer)).await;
+                converse(worker, &server, stop, (stream, guest)).await;
             }
         }
     }
@@ -343,14 +347,16 @@ async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (st
 }
 
 /// Speaks HTTP over a connection, until one side ends it.
-async fn converse<Io>(worker: Arc<Worker>, server: &Server, stop: CancellationToken, (io, peer): (Io, IpAddr))
+async fn converse<Io>(worker: Arc<Worker>, server: &Server, stop: CancellationToken, (io, guest): (Io, Guest))
 where
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let every = worker.settings.patience.look;
     let activity = Arc::new(Activity::default());
     let serving = Arc::clone(&activity);
-    let service = service_fn(move |request| {
+    let Guest { peer, admitted } = guest;
+    let service = service_fn(move |mut request| {
+        upgrade::hold(&mut request, &admitted);
         let (worker, running) = (Arc::clone(&worker), serving.begin());
         async move {
             let answer = worker.answer(request, peer).await;

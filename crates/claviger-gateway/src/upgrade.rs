@@ -1,21 +1,34 @@
 //! Upgrades: WebSockets.
 
+use std::sync::Arc;
+
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper::{Request, Response, Version};
 use tokio_util::task::TaskTracker;
 
+use crate::limits::Admitted;
 use crate::tunnel::{self, Terms};
 
 /// A caller's wish to go on with another protocol.
 pub(crate) struct Upgrade {
     protocol: HeaderValue,
     caller: OnUpgrade,
+    /// The caller's connection.
+    admitted: Option<Arc<Admitted>>,
 }
 
 /// A provider's consent.
 pub(crate) struct Accepted {
     protocol: HeaderValue,
+}
+
+/// Sends the place of a connection among all connections along with a request that may take the connection over: it is
+/// held until that has ended, and not only until there is no more HTTP.
+pub(crate) fn hold<B>(request: &mut Request<B>, admitted: &Arc<Admitted>) {
+    if request.version() == Version::HTTP_11 && request.headers().contains_key(UPGRADE) {
+        request.extensions_mut().insert(Arc::clone(admitted));
+    }
 }
 
 /// Whether the caller wants to go on with another protocol.
@@ -29,7 +42,10 @@ pub(crate) fn wanted<B>(request: &mut Request<B>) -> Option<Upgrade> {
     // Nothing else is passed on: the upgrade to HTTP/2, for one, is a dead letter of the old standard.
     let asked = options.any(|option| option.trim().eq_ignore_ascii_case("upgrade"))
         && protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
-    asked.then(|| Upgrade { protocol, caller: hyper::upgrade::on(request) })
+    asked.then(|| {
+        let admitted = request.extensions_mut().remove();
+        Upgrade { protocol, caller: hyper::upgrade::on(request), admitted }
+    })
 }
 
 impl Upgrade {
@@ -43,11 +59,12 @@ impl Upgrade {
     pub(crate) fn accept<B>(self, response: &mut Response<B>, tunnels: &TaskTracker, terms: Terms) -> Accepted {
         let protocol = response.headers().get(UPGRADE).cloned().unwrap_or(self.protocol);
         let provider = hyper::upgrade::on(response);
-        let caller = self.caller;
+        let (caller, admitted) = (self.caller, self.admitted);
         tunnels.spawn(async move {
             if let (Ok(caller), Ok(provider)) = tokio::join!(caller, provider) {
                 tunnel::join(caller, provider, terms).await;
             }
+            drop(admitted);
         });
         Accepted { protocol }
     }

@@ -10,6 +10,7 @@ use hyper::client::conn::http2;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio_util::task::TaskTracker;
 
 use crate::fixture::{Fixture, Raw, Setup, open_door, patient};
@@ -183,7 +184,7 @@ async fn a_socket_ends_with_the_token_that_let_it_in() {
 
 /// Goes on talking until the other side has closed.
 async fn socket_end(socket: &mut Raw, beat: &mut tokio::time::Interval) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncReadExt;
     let (mut read, mut write) = socket.0.split();
     let mut buffer = [0; 1_024];
     loop {
@@ -209,6 +210,35 @@ async fn beyond_the_most_connections_further_ones_are_closed_at_once() {
         first.read_to_end().await;
         fixture.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_socket_counts_as_a_connection_to_its_end() {
+    for door in [
+        FrontSettings { max_connections: 1, ..open_door() },
+        FrontSettings { max_connections_per_address: 1, ..open_door() },
+    ] {
+        let fixture = Fixture::open(Setup { door, ..Setup::default() }, |_| {}).await;
+        fixture.key("openai").await;
+        let mut socket = open_socket(&fixture).await;
+        socket.read_until("\r\n\r\n").await;
+        // Said back by the provider: nothing of the HTTP before it is left.
+        socket.write("hello").await;
+        socket.read_until("hello").await;
+        assert_eq!(ask_address(&fixture).await, "");
+        drop(socket);
+        // The gateway hears of it in its own time.
+        while ask_address(&fixture).await.is_empty() {}
+        fixture.close().await;
+    }
+}
+
+/// What a connection is answered that has one request; nothing where it is closed at once.
+async fn ask_address(fixture: &Fixture) -> String {
+    let mut raw = fixture.connect().await;
+    // It may be closed already.
+    let _ = raw.0.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    raw.read_to_end().await
 }
 
 #[tokio::test]
