@@ -237,7 +237,8 @@ impl Gateway {
             };
             attempts += 1;
             let limit = self.settings.replay_limit;
-            let request = asked.request(&secret, &lease, (limit, &upstreams.budget))?;
+            let request = asked.request(&secret, &lease, (limit, &upstreams.budget));
+            let request = request.inspect_err(|_| breaker.give_back())?;
             // In the request alone from here on.
             drop(secret);
             let answered = match self.send(upstreams, &asked, request).await {
@@ -303,7 +304,11 @@ impl Gateway {
                 Err(Refusal::Unreachable)
             }
             Ok(Err(SendError::BrokenOff)) => Err(Refusal::BrokenOff),
-            Ok(Err(SendError::BodyTooSlow)) => Err(Refusal::BodyTooSlow),
+            Ok(Err(SendError::BodyTooSlow)) => {
+                // It says nothing about the origin, and must not keep others from trying it.
+                self.breakers[address.number].give_back();
+                Err(Refusal::BodyTooSlow)
+            }
             Err(_) => Err(Refusal::NoAnswer),
         }
     }

@@ -242,6 +242,34 @@ async fn ask_address(fixture: &Fixture) -> String {
 }
 
 #[tokio::test]
+async fn a_body_that_does_not_come_does_not_keep_others_from_trying_an_origin_again() {
+    let fixture = streaming(impatient(), 1, 0).await;
+    fixture.mock.set_behaviour("openai", "*", Behaviour::status(500)).unwrap();
+    let other = fixture.test.workspace("other").await;
+    fixture.test.key(&other, "openai").await;
+    let token = fixture.test.runtime_token(&other).await;
+    let (one, other) = (fixture.client(), fixture.client().with_token(&token));
+    let models = "/gateway/openai/v1/models";
+    // Of several workspaces, until the origin is left alone.
+    while one.send(Method::GET, models, &json!(null)).await.status != StatusCode::SERVICE_UNAVAILABLE {
+        other.send(Method::GET, models, &json!(null)).await;
+    }
+    fixture.mock.clear_behaviours();
+    // The first one that is let through again has no body to send.
+    loop {
+        let mut raw = fixture.connect().await;
+        raw.write(&format!("{}{{", head(&fixture, 100))).await;
+        let answer = raw.read_until("error").await;
+        if answer.starts_with("HTTP/1.1 408") {
+            break;
+        }
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    }
+    assert_eq!(one.send(Method::GET, models, &json!(null)).await.status, StatusCode::OK);
+    fixture.close().await;
+}
+
+#[tokio::test]
 async fn a_url_or_a_head_that_is_too_long_is_refused() {
     let fixture = Fixture::new().await;
     fixture.key("openai").await;
