@@ -1,4 +1,4 @@
-//! What pages load beside themselves: one style sheet, one script, one file of pictures.
+//! What pages load beside themselves: one style sheet and the Activity page's own, one script, one file of pictures.
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
@@ -17,6 +17,11 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 
 pub(crate) async fn style() -> Response {
     asset("text/css; charset=utf-8", include_str!("../assets/style.css"))
+}
+
+/// What the Activity page has beside it, and no other page has to load.
+pub(crate) async fn activity_style() -> Response {
+    asset("text/css; charset=utf-8", include_str!("../assets/activity.css"))
 }
 
 pub(crate) async fn script() -> Response {

@@ -79,8 +79,8 @@ fn draw(day: &[Hour; HOURS], highest: u64, begin: Timestamp) -> Chart {
         // What there is can be seen, however little it is.
         let high = |of: u64| if of == 0 { 0 } else { (of.saturating_mul(HEIGHT) / highest).max(1) };
         let (all, failed) = (high(hour.requests), high(hour.failed.min(hour.requests)));
-        bar(&mut well, index, HEIGHT - failed.min(all), all - failed.min(all));
-        bar(&mut bad, index, HEIGHT, failed.min(all));
+        bar(&mut well, (index * STEP, BAR), HEIGHT - failed.min(all), all - failed.min(all));
+        bar(&mut bad, (index * STEP, BAR), HEIGHT, failed.min(all));
     }
     let most = day.iter().enumerate().max_by_key(|(_, hour)| hour.requests).map_or(0, |(index, _)| index);
     let hours = u64::try_from(most).unwrap_or_default();
@@ -89,16 +89,16 @@ fn draw(day: &[Hour; HOURS], highest: u64, begin: Timestamp) -> Chart {
     Chart { count, well, failed: bad, words }
 }
 
-/// A bar that stands on this height and is so high.
-fn bar(path: &mut String, index: usize, foot: u64, height: u64) {
+/// A bar that begins so far from the left and is so wide, stands on this height and is so high.
+pub(crate) fn bar(path: &mut String, (left, wide): (usize, usize), foot: u64, height: u64) {
     if height > 0 {
         // Writing to a text does not fail.
-        let _ = write!(path, "M{} {foot}v-{height}h{BAR}v{height}z", index * STEP);
+        let _ = write!(path, "M{left} {foot}v-{height}h{wide}v{height}z");
     }
 }
 
 /// Hours and minutes of a date as it prints: `2026-01-31T12:00:00.000Z`.
-fn clock(at: Timestamp) -> String {
+pub(crate) fn clock(at: Timestamp) -> String {
     at.to_string().chars().skip(11).take(5).collect()
 }
 

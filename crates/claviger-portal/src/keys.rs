@@ -61,7 +61,7 @@ struct Link {
 }
 
 /// The providers that a session shows, in the catalogue's order.
-fn providers<'a>(portal: &'a Portal, visitor: &'a Visitor) -> impl Iterator<Item = &'a Arc<Provider>> {
+pub(crate) fn providers<'a>(portal: &'a Portal, visitor: &'a Visitor) -> impl Iterator<Item = &'a Arc<Provider>> {
     let named = &visitor.session.pass.grant.providers;
     portal.app.catalogue.iter().filter(move |provider| named.is_empty() || named.contains(&provider.id))
 }

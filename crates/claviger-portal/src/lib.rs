@@ -6,6 +6,7 @@
 //! twice. What was typed as a key is in no page, no address and no log.
 
 mod accent;
+mod activity;
 mod assets;
 mod change;
 mod chart;
@@ -61,12 +62,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/portal", get(keys::all))
         .route("/portal/", get(keys::home))
         .route("/portal/style.css", get(assets::style))
+        .route("/portal/activity.css", get(assets::activity_style))
         .route("/portal/portal.js", get(assets::script))
         .route("/portal/icon.svg", get(assets::icon))
         .route("/portal/icons.svg", get(assets::icons))
         .route("/portal/accent/{file}", get(accent::sheet))
         .route("/portal/open/{workspace}/{link}", get(link::show).post(link::open))
         .route("/portal/leave", post(link::leave))
+        .route("/portal/activity", get(activity::show))
         .route("/portal/sessions", get(sessions::all))
         .route("/portal/sessions/{session}/end", post(sessions::end))
         .route("/portal/providers/{provider}", get(provider::one))

@@ -37,6 +37,7 @@ pub(crate) struct Frame {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Part {
     Keys,
+    Activity,
     Sessions,
     Neither,
 }
@@ -44,6 +45,10 @@ pub(crate) enum Part {
 impl Part {
     pub(crate) fn is_keys(self) -> bool {
         self == Self::Keys
+    }
+
+    pub(crate) fn is_activity(self) -> bool {
+        self == Self::Activity
     }
 
     pub(crate) fn is_sessions(self) -> bool {

@@ -57,6 +57,7 @@ pub(crate) struct Text {
     pub(crate) testing: &'static str,
     pub(crate) saving: &'static str,
     pub(crate) label_kept: &'static str,
+    pub(crate) activity: &'static str,
     pub(crate) sessions: &'static str,
     pub(crate) sessions_lead: &'static str,
     pub(crate) this_session: &'static str,
@@ -119,6 +120,7 @@ pub(crate) const ENGLISH: Text = Text {
     testing: "Testing …",
     saving: "Saving …",
     label_kept: "The label that you typed:",
+    activity: "Activity",
     sessions: "Sessions",
     sessions_lead: "Who has this workspace’s keys open now. Each session ends by itself after an hour.",
     this_session: "This session",
@@ -252,7 +254,7 @@ pub(crate) fn busiest(requests: u64, from: &str, to: &str) -> String {
 }
 
 /// A number with commas between its thousands.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let place = |index: usize| digits.len() - index;
     let comma = |index: usize| index > 0 && place(index).is_multiple_of(3);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::response::Response;
-use claviger_app::access::{Forbidden, ListKeys, ManageKeys, ManagePortal, Permit};
+use claviger_app::access::{Forbidden, ListKeys, ManageKeys, ManagePortal, Permit, ReadAudit};
 use claviger_app::portal::{NewPass, PortalSession, PortalSessionError};
 use claviger_app::{ClientAddress, PortalPass};
 use claviger_core::Owner;
@@ -170,6 +170,10 @@ impl Visitor {
     }
 
     pub(crate) fn may_look(&self) -> Result<Permit<ListKeys>, Forbidden> {
+        self.session.principal.permit_on(self.owner(), None)
+    }
+
+    pub(crate) fn may_read_changes(&self) -> Result<Permit<ReadAudit>, Forbidden> {
         self.session.principal.permit_on(self.owner(), None)
     }
 
