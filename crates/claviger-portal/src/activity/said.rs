@@ -14,7 +14,7 @@ pub(super) fn said(entry: &AuditEntry, details: &Value, provider: Option<&str>) 
         "byok_key.updated" => key_changed(before, after, provider),
         "byok_key.deleted" => format!("deleted {}", key(before, provider)),
         "portal_link.created" => format!("made a link to this page for {}{}", person(after), purpose(after)),
-        "portal_session.created" => format!("opened this page by a link{}", purpose(after)),
+        "portal_session.created" => format!("opened this page{}", purpose(after)),
         "portal_session.deleted" => session_ended(entry, before),
         "token.created" => format!("made the access token {}{}", token(after, &entry.target), role(after)),
         "token.deleted" => format!("deleted the access token {}", token(before, &entry.target)),
@@ -120,5 +120,68 @@ fn workspace_changed(before: &Value, after: &Value) -> String {
     match said.len() {
         0 => "changed the workspace".to_owned(),
         _ => said.join(", and "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claviger_core::Timestamp;
+    use claviger_core::audit::AuditHash;
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(action: &str, details: &Value) -> String {
+        let entry = AuditEntry {
+            sequence: 1,
+            at: Timestamp::from_millis(0),
+            actor: "ada".to_owned(),
+            action: action.to_owned(),
+            target: "it_1".to_owned(),
+            provider: None,
+            details: String::new(),
+            hash: AuditHash::NONE,
+        };
+        said(&entry, details, None)
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_as_it_was_entered() {
+        assert_eq!(told("robot.hired", &json!({})), "robot.hired: it_1");
+        for action in ["byok_key.created", "byok_key.updated", "byok_key.deleted", "token.created", "webhook.deleted"] {
+            for details in [Value::Null, json!([]), json!({"before": 7, "after": ["x"]})] {
+                assert!(!told(action, &details).is_empty(), "{action}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_new_secret_with_a_new_label_is_one_sentence() {
+        let before = json!({"name": "Old", "maskedKey": "a...b", "enabled": true});
+        let after = json!({"name": "New", "maskedKey": "c...d", "enabled": true, "secretReplaced": true});
+        assert_eq!(
+            told("byok_key.updated", &json!({"before": before, "after": after})),
+            "replaced the secret of the key “New” (c...d), which was a...b, and renamed it from “Old” to “New”"
+        );
+    }
+
+    #[test]
+    fn workspaces_move_and_are_named() {
+        let of = |name: Value, organization: Value| json!({"name": name, "organizationId": organization});
+        for (before, after, words) in [
+            (
+                of(json!("A"), json!("x")),
+                of(json!("A"), json!("y")),
+                "moved the workspace from the organization x to y",
+            ),
+            (of(json!("A"), Value::Null), of(Value::Null, Value::Null), "took the workspace’s name away"),
+            (
+                of(Value::Null, Value::Null),
+                of(json!("A"), json!("x")),
+                "named the workspace “A”, and moved the workspace into the organization x",
+            ),
+        ] {
+            assert_eq!(told("workspace.updated", &json!({"before": before, "after": after})), words);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The portal as browsers see it: requests to the router, over a real store.
 
+mod activity;
 mod changes;
 mod frames;
 mod health;
