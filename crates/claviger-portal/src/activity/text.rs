@@ -127,6 +127,14 @@ pub(super) fn slot(span: Range, from: Timestamp, to: Timestamp) -> String {
     }
 }
 
+/// When the first of them began.
+pub(super) fn begin(span: Range, at: Timestamp) -> String {
+    match span {
+        Range::Day | Range::Week => format!("{}, {}", short_day(at), clock(at)),
+        Range::Month => short_day(at),
+    }
+}
+
 const MONTHS: [&str; 12] = [
     "January",
     "February",

@@ -167,7 +167,7 @@ pub(super) async fn read(
     Ok(Usage {
         ranges: Range::ALL.into_iter().map(|other| link(portal, asked, other)).collect(),
         total: text::total(total, used.len(), all - used.len(), range),
-        from: text::slot(range, range.begin(now), range.begin(now).after(slot_length(range))),
+        from: text::begin(range, range.begin(now)),
         groups: shown.iter().map(group).filter(|group| !group.keys.is_empty()).collect(),
     })
 }
