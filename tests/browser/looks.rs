@@ -27,6 +27,8 @@ async fn tour(scene: &mut Scene) {
         &format!("{key}/replace"),
         &format!("{key}/rename"),
         &format!("{key}/delete"),
+        "/portal/activity",
+        "/portal/activity?provider=exa&person=nobody",
         "/portal/sessions",
         "/portal/no-such-page",
     ] {

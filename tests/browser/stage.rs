@@ -175,6 +175,21 @@ impl Scene {
         assert_eq!(String::from_utf8_lossy(&done.stdout).trim(), "1", "{}", String::from_utf8_lossy(&done.stderr));
     }
 
+    /// Has every key be used in each hour of the last month and of the next hour, in the database: nobody waits that long
+    /// in a test, and the clock may strike in one.
+    pub(crate) fn a_month_of_requests_passes(&self) {
+        let script = "import sqlite3, sys, time; db = sqlite3.connect(sys.argv[1], timeout=10); \
+                      hour = int(time.time()) // 3600; \
+                      keys = db.execute('SELECT owner_kind, owner_id, key_id FROM provider_key').fetchall(); \
+                      [db.execute('INSERT INTO key_usage VALUES (?, ?, ?, ?, 1200, 1000, 150, 30, 0, 20)', \
+                      (*key, (hour - back) * 3600000)) for key in keys for back in range(-1, 700)]; \
+                      print(len(keys)); db.commit()";
+        let mut python = Command::new("python3");
+        let done = python.args(["-c", script]).arg(self.deployment.data_dir().join("claviger.db")).output().unwrap();
+        assert_ne!(String::from_utf8_lossy(&done.stdout).trim(), "0", "{}", String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
     /// Looks at what is left behind.
     async fn ends(mut self) {
         let seen = self.person.leaves().await;

@@ -52,6 +52,8 @@ async fn pages(demo: &Demo, camera: &mut Camera) {
         (&format!("{key}/replace"), "replace"),
         (&format!("{key}/rename"), "rename"),
         (&format!("{key}/delete"), "delete"),
+        ("/portal/activity", "activity"),
+        ("/portal/activity?range=30d&provider=openai", "activity-filtered"),
         ("/portal/sessions", "sessions"),
         ("/portal/no-such-page", "nothing-here"),
     ] {

@@ -49,7 +49,7 @@ pub(super) async fn read(
     asked: &Asked,
 ) -> Result<(Changes, Option<u64>), Box<Response>> {
     let found = find(portal, visitor, permit, asked).await;
-    let (entries, last) = found.map_err(|error| refuse_changes(portal, visitor, &error))?;
+    let (entries, last) = found.map_err(|error| Box::new(refuse_changes(portal, visitor, &error)))?;
     let mut days: Vec<Day> = Vec::new();
     for entry in &entries {
         let date = entry.at.to_string().split('T').next().unwrap_or_default().to_owned();

@@ -158,17 +158,17 @@ fn people(mut actors: Vec<String>, asked: &Asked) -> Vec<Choice> {
     actors.into_iter().map(choice).collect()
 }
 
-fn refuse_usage(portal: &Portal, visitor: &Visitor, error: &UsageError) -> Box<Response> {
-    Box::new(match error {
+fn refuse_usage(portal: &Portal, visitor: &Visitor, error: &UsageError) -> Response {
+    match error {
         // It was deleted a moment ago, and the session with it.
         UsageError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &crate::text::NOTHING_HERE),
         UsageError::Store(error) => page::unavailable(portal, visitor.look, error),
-    })
+    }
 }
 
-fn refuse_changes(portal: &Portal, visitor: &Visitor, error: &AuditError) -> Box<Response> {
-    Box::new(match error {
+fn refuse_changes(portal: &Portal, visitor: &Visitor, error: &AuditError) -> Response {
+    match error {
         AuditError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &crate::text::NOTHING_HERE),
         AuditError::Store(error) => page::unavailable(portal, visitor.look, error),
-    })
+    }
 }

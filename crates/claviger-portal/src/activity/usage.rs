@@ -153,7 +153,7 @@ pub(super) async fn read(
     let (range, now) = (asked.range, portal.app.usage.now());
     let provider = asked.provider.as_ref().map(|provider| &provider.id);
     let hours = portal.app.usage.hours(permit, provider, range.begin(now), range.end(now)).await;
-    let hours = hours.map_err(|error| refuse_usage(portal, visitor, &error))?;
+    let hours = hours.map_err(|error| Box::new(refuse_usage(portal, visitor, &error)))?;
     let listed = keys::listed(portal, visitor).await?;
     let sums = sum(&hours, range, now);
     let shown = providers(portal, visitor, asked, &listed);
