@@ -345,7 +345,7 @@ async fn hostile_names_are_words_and_no_marks() {
     key(&world, evil, "openai", evil).await;
     relay(&world, "openai", &[200]).await;
     let browser = world.enter(link(evil, PortalRole::Admin)).await;
-    for query in ["".to_owned(), "?person=%22%3E%3Cscript%3Ealert(1)%3C/script%3E".to_owned()] {
+    for query in ["", "?person=%22%3E%3Cscript%3Ealert(1)%3C/script%3E"] {
         let page = browser.get(&format!("{PAGE}{query}")).await;
         assert_eq!(page.status, StatusCode::OK);
         page.assert_lacks("<script>alert");
