@@ -165,6 +165,7 @@ class Claviger:
     def __init__(self, url: str, root_token: str, mock: Mock) -> None:
         self.url = url
         self.mock = mock
+        self.root_token = root_token
         self.secrets = [root_token]
         bearer = {"authorization": f"Bearer {root_token}"}
         self._http = httpx2.Client(base_url=f"{url}/api/", headers=bearer, timeout=DEADLINE_S)
@@ -172,30 +173,42 @@ class Claviger:
     def close(self) -> None:
         self._http.close()
 
+    def name(self) -> str:
+        """An id that nobody has yet."""
+        return f"ws-{secrets.token_hex(8)}"
+
     def workspace(self, keys_each: int = KEYS) -> Workspace:
-        name = f"ws-{secrets.token_hex(8)}"
-        self._call("PUT", f"workspaces/{name}", {})
+        name = self.name()
+        self.call("PUT", f"workspaces/{name}", {})
         keys: dict[str, list[str]] = {}
         key_ids: dict[str, list[str]] = {}
         for provider in PROVIDERS:
-            keys[provider] = [f"sk-{provider}-{secrets.token_urlsafe(24)}" for _ in range(keys_each)]
-            self.secrets += keys[provider]
-            key_ids[provider] = [self._add_key(name, provider, key) for key in keys[provider]]
+            keys[provider] = [self.secret(f"sk-{provider}-") for _ in range(keys_each)]
+            key_ids[provider] = [self.add_key(f"workspaces/{name}", provider, key) for key in keys[provider]]
         return Workspace(name, self.token(name, "runtime"), keys, key_ids, f"{self.url}/gateway", self.mock)
 
-    def token(self, workspace: str, role: str) -> str:
-        body = {"name": "sdk tests", "role": role, "workspaceId": workspace}
-        token: str = self._call("POST", "tokens", body)["token"]
+    def secret(self, prefix: str) -> str:
+        """A provider key."""
+        secret = prefix + secrets.token_urlsafe(24)
+        self.secrets.append(secret)
+        return secret
+
+    def token(self, workspace: str | None, role: str, **rest: object) -> str:
+        body = {"name": "sdk tests", "role": role, "workspaceId": workspace, **rest}
+        return self.remember(self.call("POST", "tokens", body)["token"])
+
+    def remember(self, token: str) -> str:
         # The last part is the secret; it must not turn up without the rest either.
         self.secrets += [token, token.rsplit("_", 1)[-1]]
         return token
 
-    def _add_key(self, workspace: str, provider: str, key: str) -> str:
+    def add_key(self, owner: str, provider: str, key: str) -> str:
         body = {"providerId": provider, "apiKey": key, "name": f"{provider} key"}
-        key_id: str = self._call("POST", f"workspaces/{workspace}/byok-keys", body)["key"]["id"]
+        key_id: str = self.call("POST", f"{owner}/byok-keys", body)["key"]["id"]
         return key_id
 
-    def _call(self, method: str, path: str, body: object) -> Any:
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """Asks as root, and takes only a success for an answer."""
         response = self._http.request(method, path, json=body)
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
         return response.json()
