@@ -101,6 +101,10 @@ impl<'a> PresentedToken<'a> {
         if checksum != expected {
             return Err(MalformedToken::Damaged);
         }
+        // Anybody can make a checksum fit, so that it says nothing about the id, which is looked up.
+        if !rest[..ID_LENGTH].iter().all(|byte| SYMBOLS.contains(byte)) {
+            return Err(MalformedToken::Damaged);
+        }
         let id = std::str::from_utf8(&rest[..ID_LENGTH]).map_err(|_| MalformedToken::Damaged)?;
         Ok(Self { text, id })
     }
@@ -203,6 +207,17 @@ mod tests {
             assert!(PresentedToken::parse(&mistyped).is_err(), "mistyped at {index}");
         }
         assert_eq!(PresentedToken::parse(b"something else").unwrap_err(), MalformedToken::Foreign);
+    }
+
+    #[test]
+    fn a_fitting_checksum_does_not_make_an_id_of_any_text() {
+        let token = NewToken::generate().unwrap();
+        let mut text = token.reveal_once().as_bytes()[..LENGTH - CHECKSUM_LENGTH].to_vec();
+        text[PREFIX.len()] = b'\n';
+        let mut checksum = [0; CHECKSUM_LENGTH];
+        encode_checksum(crc32fast::hash(&text), &mut checksum);
+        text.extend_from_slice(&checksum);
+        assert_eq!(PresentedToken::parse(&text).unwrap_err(), MalformedToken::Damaged);
     }
 
     #[test]
