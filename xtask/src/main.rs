@@ -1,4 +1,5 @@
-//! The project's own tasks: `cargo xtask test`, `with-services`, `gen`, `check-generated`, `screenshots`, `bench`.
+//! The project's own tasks: `cargo xtask test`, `with-services`, `gen`, `check-generated`, `screenshots`, `bench`,
+//! `fuzz`, `sbom`, `advisories`.
 //!
 //! Knows the product from outside only: it builds, starts and asks it, and depends on none of its crates (the one that
 //! starts PostgreSQL and Valkey knows nothing of it either), so that it compiles in seconds and its tests cannot pass
@@ -7,11 +8,13 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a task's output is for the person who runs it")]
 
 mod bench;
+mod fuzz;
 mod generate;
 mod install;
 mod run;
 mod screenshots;
 mod services;
+mod supply;
 mod tally;
 mod test;
 
@@ -46,6 +49,12 @@ enum Task {
     Screenshots,
     /// Measures Claviger against nginx as a plain reverse proxy, and prints a table.
     Bench(bench::Options),
+    /// Looks for inputs that break the parsers, for a while.
+    Fuzz(fuzz::Options),
+    /// Writes what the binary is made of into target/claviger.cdx.json, as CycloneDX.
+    Sbom,
+    /// Asks the RustSec database for what is known against the crates in use. Needs the network.
+    Advisories,
 }
 
 fn main() -> ExitCode {
@@ -57,6 +66,9 @@ fn main() -> ExitCode {
         Task::CheckGenerated => generate::check().map(|()| ExitCode::SUCCESS),
         Task::Screenshots => screenshots::take().map(|()| ExitCode::SUCCESS),
         Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
+        Task::Fuzz(options) => fuzz::run(&options).map(|()| ExitCode::SUCCESS),
+        Task::Sbom => supply::sbom().map(|()| ExitCode::SUCCESS),
+        Task::Advisories => supply::advisories().map(|()| ExitCode::SUCCESS),
     };
     match done {
         Ok(code) => code,

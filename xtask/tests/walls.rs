@@ -5,7 +5,8 @@ use std::process::Command;
 use serde_json::Value;
 
 /// What only tests may have.
-const FOR_TESTS_ONLY: [&str; 8] = [
+const FOR_TESTS_ONLY: [&str; 9] = [
+    "claviger-fuzz",
     "claviger-test-browser",
     "claviger-test-services",
     "claviger-testkit",
@@ -16,8 +17,8 @@ const FOR_TESTS_ONLY: [&str; 8] = [
     "thirtyfour",
 ];
 /// Crates that are tests or tools through and through.
-const TESTS_AND_TOOLS: [&str; 5] =
-    ["claviger-test-browser", "claviger-test-services", "claviger-testkit", "claviger-tests", "xtask"];
+const TESTS_AND_TOOLS: [&str; 6] =
+    ["claviger-fuzz", "claviger-test-browser", "claviger-test-services", "claviger-testkit", "claviger-tests", "xtask"];
 
 /// Crates that deny.toml lets past a wall for the sake of their tests.
 const IN_TESTS_ONLY: [(&str, &str); 3] =
