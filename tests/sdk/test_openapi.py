@@ -1,11 +1,10 @@
 """Requests that Schemathesis makes up of the OpenAPI document, in every role: no server error, and no answer that the
 document does not tell of.
 
-What it makes up rarely names anything that is there, so most requests are turned towards a workspace of
-the test's own, which has a key, a webhook and a link to the portal.
+What it makes up rarely names anything that is there, so most requests are turned towards a workspace of the test's
+own, which has a key, a webhook and a token.
 """
 
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,6 +1,8 @@
 //! JSON bodies, by the control plane's own routes.
 
 use std::cell::RefCell;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use claviger_testkit::TestApp;
@@ -30,9 +32,13 @@ const INPUTS: u32 = 5_000;
 /// What is shorter may stand in an answer by chance, or as the name of a field that is not known.
 const SECRET_LENGTH: usize = 33;
 
+type Answer = (StatusCode, Bytes);
+/// The routes, without the type that they have.
+type Routes = Box<dyn Fn(Request<Full<Bytes>>) -> Pin<Box<dyn Future<Output = Answer>>>>;
+
 struct World {
     runtime: Runtime,
-    test: TestApp,
+    routes: Routes,
     root: String,
     key: String,
     inputs: u32,
@@ -53,10 +59,11 @@ impl World {
             let key = test.key(&acme, "openai").await.id.to_string();
             (test, root, key)
         });
-        Self { runtime, test, root, key, inputs: 0 }
+        let routes = routes(test);
+        Self { runtime, routes, root, key, inputs: 0 }
     }
 
-    fn ask(&self, method: &str, path: &str, body: &[u8]) -> (StatusCode, Bytes) {
+    fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let request = Request::builder()
             .method(method)
             .uri(path.replace("KEY", &self.key))
@@ -64,13 +71,22 @@ impl World {
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::copy_from_slice(body)))
             .expect("a request");
-        let mut router = claviger_api::router(self.test.app.clone(), std::sync::Arc::new(String::new));
-        self.runtime.block_on(async {
+        self.runtime.block_on((self.routes)(request))
+    }
+}
+
+fn routes(test: TestApp) -> Routes {
+    let router = claviger_api::router(Arc::clone(&test.app), Arc::new(String::new));
+    Box::new(move |request| {
+        // The data stay as long as what asks for them.
+        let _data = &test;
+        let mut router = router.clone();
+        Box::pin(async move {
             let Ok(answer) = router.call(request).await;
             let status = answer.status();
             (status, answer.into_body().collect().await.expect("an answer").to_bytes())
         })
-    }
+    })
 }
 
 /// Any body is answered, never with a server error, and a refusal says nothing of a secret that stood in it.
