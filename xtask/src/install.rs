@@ -59,7 +59,14 @@ fn first_known(names: &str, known: impl Fn(&str) -> bool) -> &str {
 /// The servers of [`Services`](crate::services::Services).
 pub(crate) fn services() -> anyhow::Result<()> {
     debian(&["postgresql"], Postgres::is_installed)?;
-    debian(&["valkey-server | redis-server"], Valkey::is_installed)
+    debian(&["valkey-server | redis-server"], Valkey::is_installed)?;
+    fault_tools()
+}
+
+/// What ends a process at a given write, and what makes a clock jump.
+fn fault_tools() -> anyhow::Result<()> {
+    let works = |tool: &str| run::works(run::command(tool).arg("--version"));
+    debian(&["strace", "faketime"], || works("strace") && works("faketime"))
 }
 
 /// The browser that tests use as people do, and the one that drives it.

@@ -159,6 +159,27 @@ async fn a_database_that_may_only_be_read_is_told_as_that() {
 }
 
 #[tokio::test]
+async fn a_full_disk_of_the_server_is_told_as_that_and_the_store_works_again() {
+    let database = Database::new().await;
+    let store = database.store().await;
+    let mut db = database.shell().await;
+    // As the server says it where no page more can be had: at the write, within the transaction.
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+                CREATE TRIGGER full_disk BEFORE INSERT ON provider_key EXECUTE FUNCTION full_disk()";
+    run(&mut db, full).await.unwrap();
+    for number in 1..=3 {
+        let refused = add(&store, number).await;
+        assert!(matches!(refused, Err(AddKeyError::Store(StoreError::Full(_)))), "{refused:?}");
+    }
+    assert!(store.keys(&Owner::Platform).await.unwrap().is_empty());
+
+    run(&mut db, "DROP TRIGGER full_disk ON provider_key").await.unwrap();
+    add(&store, 1).await.unwrap();
+    assert_eq!(store.keys(&Owner::Platform).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_read_that_gets_no_answer_ends_and_its_connection_is_not_used_again() {
     let database = Database::new().await;
     let store = database.store().await;
