@@ -16,7 +16,7 @@ import pytest
 from google import genai
 
 import clients
-from support import PROVIDERS, Claviger, Mock, Program, Workspace, places_of
+from support import PROVIDERS, Claviger, Mock, Program, Workspace, holds, places_of
 
 BINARIES = ("CLAVIGER_BIN", "CLAVIGER_MOCK_BIN")
 # What the SDKs or their HTTP client would take from the environment, beside what a test says.
@@ -54,6 +54,7 @@ def claviger(running_mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> It
         "CLAVIGER_DATA_DIR": str(data),
         "CLAVIGER_SERVER__LISTEN": "127.0.0.1:0",
         "CLAVIGER_AUTH__ROOT_TOKEN": root_token,
+        "CLAVIGER_LOG__LEVEL": "trace",
         # All tests show their bad tokens from one address.
         "CLAVIGER_AUTH__BAD_TOKEN_LIMIT": "0",
     }
@@ -63,8 +64,10 @@ def claviger(running_mock: Mock, tmp_path_factory: pytest.TempPathFactory) -> It
     program = Program("claviger", command, settings, tmp_path_factory.mktemp("claviger"))
     claviger = Claviger(program.url, root_token, running_mock)
     yield claviger
+    told = claviger.told()
     claviger.close()
     try:
+        assert told and not [secret for secret in claviger.secrets if holds(secret, told)], "a secret is told"
         assert_no_secret_was_written(claviger.secrets, program, data)
     finally:
         exit_code = program.stop()

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -202,6 +203,14 @@ class Claviger:
         self.secrets += [token, token.rsplit("_", 1)[-1]]
         return token
 
+    def told(self) -> bytes:
+        """What is told of everything that was done: metrics, lists and the audit trails."""
+        names = [workspace["id"] for workspace in self.call("GET", "workspaces")["workspaces"]]
+        paths = [f"workspaces/{name}/{what}" for name in names for what in ("byok-keys", "audit-log")]
+        answers = [self._http.get(path) for path in ("../metrics", "tokens", "platform/audit-log", *paths)]
+        assert all(answer.is_success for answer in answers)
+        return b"\n".join(answer.content for answer in answers)
+
     def add_key(self, owner: str, provider: str, key: str) -> str:
         body = {"providerId": provider, "apiKey": key, "name": f"{provider} key"}
         key_id: str = self.call("POST", f"{owner}/byok-keys", body)["key"]["id"]
@@ -231,6 +240,15 @@ def assert_even(spread: list[int], requests: int) -> None:
     assert max(spread) - min(spread) <= 1, spread
 
 
+def holds(secret: str, data: bytes) -> bool:
+    """Whether `secret` stands in `data`: as it is, in hexadecimal digits, or in base64 at any place of a longer text."""
+    plain = secret.encode()
+    # What its neighbours take part in is cut off.
+    base64 = [b64encode(bytes(before) + plain)[4 if before else 0 : (before + len(plain)) // 3 * 4] for before in range(3)]
+    forms = [plain, plain.hex().encode(), plain.hex().upper().encode(), *base64]
+    return any(form in data for form in forms)
+
+
 def places_of(secret: str, files: list[Path]) -> list[str]:
     """The files that hold `secret`."""
-    return [str(file) for file in files if secret.encode() in file.read_bytes()]
+    return [str(file) for file in files if holds(secret, file.read_bytes())]
