@@ -1,7 +1,7 @@
 //! The portal in a real Chromium, as the people of a workspace meet it.
 
-mod console;
 mod activity;
+mod console;
 mod dialogs;
 mod embedding;
 mod finding;

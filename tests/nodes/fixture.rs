@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use claviger_mock_provider::MockProvider;
-use claviger_testkit::{Client, Deployment, Running, random_secret};
+use claviger_testkit::{Client, Deployment, Running, random_name, random_secret};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ impl Nodes {
     /// Makes a workspace of a name that no other test has, with so many keys, through the first node.
     pub(crate) async fn tenant(&self, keys: usize) -> Tenant {
         let node = &self.all[0];
-        let id = format!("acme-{}", random_secret());
+        let id = format!("acme-{}", random_name());
         node.workspace(&id).await;
         let token = node.token(&id, "runtime").await;
         let mut tenant = Tenant { id, token, keys: Vec::new() };

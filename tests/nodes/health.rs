@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use claviger_mock_provider::Behaviour;
 use claviger_test_services::shared_valkey;
-use claviger_testkit::random_secret;
+use claviger_testkit::{random_name, random_secret};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ struct Sick {
 
 async fn tenant(nodes: &Nodes, keys: usize) -> Sick {
     let node = &nodes.all[0];
-    let id = format!("sick-{}", random_secret());
+    let id = format!("sick-{}", random_name());
     node.workspace(&id).await;
     let token = node.token(&id, "runtime").await;
     let mut tenant = Sick { id, token, keys: Vec::new() };

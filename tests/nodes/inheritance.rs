@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use claviger_testkit::{Client, Running, random_secret};
+use claviger_testkit::{Client, Running, random_name, random_secret};
 use hyper::Method;
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ const NODES: usize = 3;
 
 /// Makes an organization with one key, through the first node; answers its id and the key's.
 async fn organization(nodes: &Nodes) -> (String, String) {
-    let id = format!("group-{}", random_secret());
+    let id = format!("group-{}", random_name());
     let node = &nodes.all[0];
     node.done(Method::PUT, &format!("/api/organizations/{id}"), &json!({})).await;
     let key = json!({"providerId": PROVIDER, "apiKey": random_secret()});

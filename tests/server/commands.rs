@@ -27,7 +27,9 @@ pub(crate) fn run_fed(deployment: &Deployment, arguments: &[&str], input: &[u8])
     let mut child = command.stdin(Stdio::piped()).spawn().expect("the binary starts");
     // A command that does not read its input may have ended already.
     let _ = child.stdin.take().expect("stdin is piped").write_all(input);
-    child.wait_with_output().expect("the binary ends").into()
+    let ran: Ran = child.wait_with_output().expect("the binary ends").into();
+    deployment.look_through(&ran);
+    ran
 }
 
 /// A deployment that somebody used before: nothing is left to be made, or to be said of that.

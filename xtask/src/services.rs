@@ -1,6 +1,7 @@
 //! The servers that all tests share.
 
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::Context;
@@ -24,6 +25,11 @@ impl Services {
     /// What tells a test where they are.
     pub(crate) fn variables(&self) -> [(&'static str, String); 2] {
         [(POSTGRES_VARIABLE, self.postgres.url("postgres")), (VALKEY_VARIABLE, self.valkey.url())]
+    }
+
+    /// Where they write.
+    pub(crate) fn folders(&self) -> [&Path; 2] {
+        [self.postgres.folder(), self.valkey.folder()]
     }
 }
 

@@ -3,15 +3,17 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use claviger_test_services::{MARK_VARIABLE, Search, new_mark};
 
 use crate::services::Services;
 use crate::tally::Tally;
 use crate::{install, root, run};
 
 /// What earlier stages leave to later ones.
-#[derive(Default)]
 struct Left {
     services: Option<Services>,
+    /// What every secret of this run has in it.
+    mark: String,
 }
 
 struct Stage {
@@ -27,6 +29,7 @@ const STAGES: &[Stage] = &[
     Stage { name: "services", needed_by_all: true, run: services },
     Stage { name: "cargo tests", needed_by_all: false, run: cargo_tests },
     Stage { name: "Python SDKs", needed_by_all: false, run: python_sdks },
+    Stage { name: "leak hunt", needed_by_all: false, run: leak_hunt },
 ];
 
 enum Outcome {
@@ -46,7 +49,7 @@ struct Report {
 pub(crate) fn run_all() -> bool {
     let mut reports = Vec::new();
     let mut go_on = true;
-    let mut left = Left::default();
+    let mut left = Left { services: None, mark: new_mark() };
     for stage in STAGES {
         let report = if go_on { run_one(stage, &mut left) } else { Report::not_run(stage.name) };
         go_on &= report.passed() || !stage.needed_by_all;
@@ -128,6 +131,7 @@ fn cargo_tests(left: &mut Left, tally: &mut Tally) -> anyhow::Result<()> {
     let services = left.services.as_ref().context("the services are not running")?;
     let mut tests = run::cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]).envs(services.variables());
+    tests.env(MARK_VARIABLE, &left.mark);
     let ended_well = run::watched(&mut tests, |line| *tally += Tally::of_cargo(line).unwrap_or_default())?;
     judge(ended_well, tally)
 }
@@ -140,6 +144,25 @@ fn python_sdks(_: &mut Left, tally: &mut Tally) -> anyhow::Result<()> {
         .env("CLAVIGER_MOCK_BIN", root().join("target/debug/claviger-mock-provider"));
     let ended_well = run::watched(&mut tests, |line| *tally += Tally::of_pytest(line).unwrap_or_default())?;
     judge(ended_well, tally)
+}
+
+/// Looks for the run's secrets in what all its tests together left: the data, the write-ahead log and the messages of
+/// PostgreSQL and Valkey, and pictures. Each end-to-end test has looked through its own folder and logs already, in
+/// `claviger-testkit`.
+fn leak_hunt(left: &mut Left, tally: &mut Tally) -> anyhow::Result<()> {
+    let services = left.services.as_ref().context("the services are not running")?;
+    let search = Search::of(&left.mark);
+    let [postgres, valkey] = services.folders();
+    let found: Vec<_> = [postgres, valkey, &root().join("target/screenshots")]
+        .into_iter()
+        .flat_map(|folder| search.in_folder(folder))
+        .map(|(file, found)| format!("{}: byte {}, as {}", file.display(), found.at, found.form))
+        .collect();
+    if !found.is_empty() {
+        bail!("secrets of tests were written: {found:#?}");
+    }
+    tally.passed += 1;
+    Ok(())
 }
 
 fn judge(ended_well: bool, tally: &Tally) -> anyhow::Result<()> {

@@ -1,4 +1,5 @@
-//! For tests: real PostgreSQL and Valkey servers, and a real browser, from Debian's packages.
+//! For tests: real PostgreSQL and Valkey servers, and a real browser, from Debian's packages; and the mark of a run's
+//! secrets.
 //!
 //! A server is a child process on a free loopback port, with its data in a temporary folder. Both go when its value is
 //! dropped, and also when the process that started it ends without dropping it.
@@ -11,6 +12,7 @@
 
 mod chromedriver;
 mod files;
+mod mark;
 mod port;
 mod postgres;
 mod server;
@@ -19,6 +21,7 @@ mod valkey;
 use anyhow::Context;
 
 pub use chromedriver::Chromedriver;
+pub use mark::{Found, MARK_VARIABLE, Search, mark, new_mark};
 pub use postgres::Postgres;
 pub use valkey::Valkey;
 

@@ -71,6 +71,12 @@ impl Postgres {
         Ok(postgres)
     }
 
+    /// The folder in which all of its files are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The URL of a database, for the superuser. It says nothing of TLS: a test adds `?sslmode=…`.
     #[must_use]
     pub fn url(&self, database: &str) -> String {

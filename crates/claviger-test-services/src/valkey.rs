@@ -1,5 +1,6 @@
 //! Valkey, or Redis where there is no Valkey.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
@@ -43,6 +44,12 @@ impl Valkey {
     /// A new one that asks for no password.
     pub fn start() -> anyhow::Result<Self> {
         Self::new(Kind::Plain)
+    }
+
+    /// The folder in which all of its files are.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A new one that asks for a random password, which is in its URL.

@@ -1,5 +1,7 @@
 //! A small HTTP client for tests: JSON in, JSON out.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
@@ -9,12 +11,16 @@ use hyper_util::client::legacy::{Builder, Client as Http};
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::assert_no_secret;
+use crate::secrets::Shown;
+
 /// Speaks to one server with one token.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: Http<HttpConnector, Full<Bytes>>,
     base: String,
     token: String,
+    shown: Arc<Shown>,
 }
 
 /// An answer.
@@ -60,7 +66,12 @@ impl Client {
     fn of(base: &str, token: &str, builder: &mut Builder) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        Self { http: builder.build(connector), base: base.to_owned(), token: token.to_owned() }
+        Self { http: builder.build(connector), base: base.to_owned(), token: token.to_owned(), shown: Arc::default() }
+    }
+
+    /// The same, which notes the tokens that it is shown there.
+    pub(crate) fn noting(self, shown: &Arc<Shown>) -> Self {
+        Self { shown: Arc::clone(shown), ..self }
     }
 
     /// The same, with another token.
@@ -88,10 +99,19 @@ impl Client {
     }
 
     /// Sends a request as it is; its URI must be absolute.
+    ///
+    /// Panics where Claviger answers with a test's secret: only `resolve` may, and whatever a provider answers passes.
     pub async fn try_request(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let may_have_secrets =
+            request.uri().path().starts_with("/gateway/") || request.uri().path().ends_with("/resolve");
         let response = self.http.request(request).await.map_err(|error| error.to_string())?;
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        if !may_have_secrets {
+            assert_no_secret("an answer's headers", format!("{:?}", head.headers).as_bytes());
+            assert_no_secret("an answer", &bytes);
+            self.shown.note(&String::from_utf8_lossy(&bytes));
+        }
         let json = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Ok(Answer { status: head.status, headers: head.headers, bytes, json })
     }

@@ -7,14 +7,19 @@ use std::sync::Arc;
 
 use hyper::Method;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-use crate::{Client, Process, random_secret};
+use crate::place::Place;
+use crate::{Client, Process, assert_no_secret, random_secret};
 
-/// Settings and a data folder, which goes with this value, its clones and the servers that they started.
+/// The log is loud unless a test says otherwise.
+const LOG_LEVEL: &str = "CLAVIGER_LOG__LEVEL";
+
+/// Settings and a data folder, which goes with this value, its clones and the servers that they started. When it goes,
+/// everything in it, the logs of its servers and what its commands printed are looked through for the secrets that tests
+/// made and for the tokens that were shown; one that is found fails the test.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    folder: Arc<TempDir>,
+    place: Arc<Place>,
     root_token: String,
     environment: BTreeMap<String, String>,
 }
@@ -41,10 +46,10 @@ impl Deployment {
     /// A new one: a free port, a given root token, and a data folder that the first start is to make.
     #[must_use]
     pub fn new() -> Self {
-        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let place = Arc::new(Place::new());
         let root_token = random_secret();
-        let data_dir = folder.path().join("data");
-        let new = Self { folder, root_token: root_token.clone(), environment: BTreeMap::new() };
+        let data_dir = place.path().join("data");
+        let new = Self { place, root_token: root_token.clone(), environment: BTreeMap::new() };
         new.with("CLAVIGER_DATA_DIR", data_dir.to_str().expect("text"))
             .with("CLAVIGER_SERVER__LISTEN", "127.0.0.1:0")
             .with("CLAVIGER_AUTH__ROOT_TOKEN", &root_token)
@@ -53,9 +58,9 @@ impl Deployment {
     /// Another node's: the same settings, and a folder of its own.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        let data_dir = folder.path().join("data");
-        let new = Self { folder, root_token: self.root_token.clone(), environment: self.environment.clone() };
+        let place = Arc::new(Place::new());
+        let data_dir = place.path().join("data");
+        let new = Self { place, root_token: self.root_token.clone(), environment: self.environment.clone() };
         new.with("CLAVIGER_DATA_DIR", data_dir.to_str().expect("text"))
     }
 
@@ -83,13 +88,13 @@ impl Deployment {
     /// The folder that commands run in; the data folder is in it.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.place.path()
     }
 
     /// The data folder.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.place.path().join("data")
     }
 
     /// The root token that is given from outside.
@@ -122,7 +127,16 @@ impl Deployment {
     /// Runs a command to its end.
     #[must_use]
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        self.command(arguments).output().expect("the binary starts").into()
+        let ran: Ran = self.command(arguments).output().expect("the binary starts").into();
+        self.look_through(&ran);
+        ran
+    }
+
+    /// Has what a command printed looked through for secrets; what it shows on purpose is one from then on.
+    pub fn look_through(&self, ran: &Ran) {
+        assert_no_secret("a command's output", ran.stdout.as_bytes());
+        self.place.shown.note(&ran.stdout);
+        self.place.note("a command's complaints", ran.stderr.clone().into_bytes());
     }
 
     /// Starts a server.
@@ -133,10 +147,14 @@ impl Deployment {
 
     /// Starts a server with this command.
     #[must_use]
-    pub fn start(&self, command: Command) -> Running {
-        let process = Process::start(command).unwrap_or_else(|(status, stderr)| panic!("{status}: {stderr}"));
-        let root = Client::new(process.url(), &self.root_token);
-        Running { process, root, _folder: Arc::clone(&self.folder) }
+    pub fn start(&self, mut command: Command) -> Running {
+        if !command.get_envs().any(|(name, _)| name == LOG_LEVEL) {
+            command.env(LOG_LEVEL, "trace");
+        }
+        let mut process = Process::start(command).unwrap_or_else(|(status, stderr)| panic!("{status}: {stderr}"));
+        process.belongs_to(&self.place, &self.root_token);
+        let root = Client::new(process.url(), &self.root_token).noting(&self.place.shown);
+        Running { process, root }
     }
 }
 
@@ -153,7 +171,6 @@ pub struct Running {
     pub process: Process,
     /// Shows the root token.
     pub root: Client,
-    _folder: Arc<TempDir>,
 }
 
 impl Running {

@@ -13,8 +13,10 @@ mod client;
 mod clock;
 mod deployment;
 mod flaky_link;
+mod place;
 mod population;
 mod process;
+mod secrets;
 
 pub use app::{TestApp, TestSettings, answered, put_key};
 pub use client::{Answer, Client};
@@ -23,6 +25,7 @@ pub use deployment::{Deployment, Ran, Running};
 pub use flaky_link::FlakyLink;
 pub use population::Population;
 pub use process::Process;
+pub use secrets::{assert_no_secret, random_name, random_secret};
 
 /// Who changes what a test changes past the use cases.
 #[must_use]
@@ -34,11 +37,4 @@ pub fn somebody() -> claviger_core::audit::Act {
         address: None,
         at: claviger_core::Timestamp::from_millis(0),
     }
-}
-
-/// Random text that can stand for a provider key: made anew each time, so that none is in the source.
-#[must_use]
-pub fn random_secret() -> String {
-    let token = claviger_seal::NewToken::generate().expect("randomness");
-    token.reveal_once()[21..].to_owned()
 }

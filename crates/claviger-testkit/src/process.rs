@@ -7,6 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use crate::place::Place;
+
 /// A started binary, which is ended with this value.
 #[derive(Debug)]
 pub struct Process {
@@ -15,6 +17,8 @@ pub struct Process {
     pub said: Vec<String>,
     stderr: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
+    /// Where what it wrote is looked through at the end, and the token that opens everything there.
+    place: Option<(Arc<Place>, String)>,
 }
 
 /// Where cargo puts the workspace's binaries: beside the folder of the test that runs.
@@ -47,7 +51,7 @@ impl Process {
                 sink.lock().expect("no panic").push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
         });
-        let mut process = Self { child, said: Vec::new(), stderr, reader: Some(reader) };
+        let mut process = Self { child, said: Vec::new(), stderr, reader: Some(reader), place: None };
         let stdout = process.child.stdout.take().expect("stdout is piped");
         for line in BufReader::new(stdout).lines() {
             process.said.push(line.expect("text"));
@@ -57,6 +61,13 @@ impl Process {
         }
         let status = process.child.wait().expect("the process ends");
         Err((status, process.stderr()))
+    }
+
+    /// Has what it writes and tells looked through for secrets at the end.
+    pub(crate) fn belongs_to(&mut self, place: &Arc<Place>, root_token: &str) {
+        // A root token that is shown once is a secret from then on.
+        self.said.iter().for_each(|line| place.shown.note(line));
+        self.place = Some((Arc::clone(place), root_token.to_owned()));
     }
 
     /// Runs a command to its end: status, stdout, stderr.
@@ -120,8 +131,21 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        let place = self.place.take();
+        if let Some((place, root_token)) = &place
+            && matches!(self.child.try_wait(), Ok(None))
+            && let Some(address) = self.url().strip_prefix("http://")
+            && !std::thread::panicking()
+        {
+            place.note_told(address, root_token);
+        }
         // It may have ended already; then there is nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some((place, _)) = place
+            && !std::thread::panicking()
+        {
+            place.note("the log", self.stderr().into_bytes());
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use claviger_app::ClientAddress;
 use claviger_app::access::{ListKeys, ManageKeys, ManageWorkspaces, Permit, Principal};
 use claviger_app::portal::CreatePortalLink;
 use claviger_app::tokens::{CreateToken, TokenHolder};
@@ -21,7 +22,7 @@ const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 
 /// What somebody may do with the keys of a workspace.
 fn keys_of(workspace: &WorkspaceId, actor: &str) -> Permit<ManageKeys> {
-    let caller = Principal::operator().calling_from(Some(ADDRESS));
+    let caller = Principal::operator().calling_from(ClientAddress(ADDRESS));
     caller.permit_on(Owner::Workspace(workspace.clone()), Some(actor)).unwrap()
 }
 

@@ -1,0 +1,90 @@
+//! A deployment's folder and all that its processes wrote, in which no secret may be left.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::secrets::Shown;
+
+/// The file in which the server keeps the master key that it made, and may.
+const MASTER_KEY: &str = "master.key";
+/// How long a server that is about to end is waited for.
+const SOON: Duration = Duration::from_secs(2);
+/// What every server tells whoever asks.
+const TOLD: [&str; 4] = ["/metrics", "/readyz", "/healthz", "/api/platform/audit-log"];
+
+/// A temporary folder. When the last part of a test lets it go, everything in it and everything that was noted is looked
+/// through for secrets, and the test fails where there is one.
+#[derive(Debug)]
+pub(crate) struct Place {
+    folder: TempDir,
+    pub(crate) shown: Arc<Shown>,
+    written: Mutex<Vec<(String, Vec<u8>)>>,
+}
+
+impl Place {
+    #[expect(clippy::expect_used, reason = "in a test, a panic with its message is the failure report")]
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self { folder, shown: Arc::default(), written: Mutex::default() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Notes what was written elsewhere than in the folder.
+    pub(crate) fn note(&self, what: &str, bytes: Vec<u8>) {
+        if let Ok(mut written) = self.written.lock() {
+            written.push((what.to_owned(), bytes));
+        }
+    }
+
+    /// Notes what a server tells, while it still does.
+    pub(crate) fn note_told(&self, address: &str, root_token: &str) {
+        for path in TOLD {
+            let mut told = Vec::new();
+            // A server that is gone, or speaks TLS, tells nothing here.
+            let _ = ask(address, path, root_token, &mut told);
+            self.note(path, told);
+        }
+    }
+
+    /// Every place of a secret, in words without it.
+    fn leaks(&self) -> Vec<String> {
+        let mut leaks = Vec::new();
+        if let Ok(made) = std::fs::read_to_string(self.path().join("data").join(MASTER_KEY)) {
+            self.shown.note_secret(made.trim());
+        }
+        let written = self.written.lock().map(|mut written| std::mem::take(&mut *written)).unwrap_or_default();
+        for search in self.shown.searches() {
+            let files = search.in_folder(self.path()).into_iter();
+            let files = files.filter(|(file, _)| file.file_name().is_none_or(|name| name != MASTER_KEY));
+            leaks.extend(files.map(|(file, found)| format!("{}: {found:?}", file.display())));
+            let noted = written.iter().filter_map(|(what, bytes)| Some((what, search.in_bytes(bytes)?)));
+            leaks.extend(noted.map(|(what, found)| format!("{what}: {found:?}")));
+        }
+        leaks
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let leaks = self.leaks();
+            assert!(leaks.is_empty(), "secrets were written: {leaks:#?}");
+        }
+    }
+}
+
+fn ask(address: &str, path: &str, token: &str, told: &mut Vec<u8>) -> std::io::Result<usize> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(SOON))?;
+    let head = format!("GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    stream.read_to_end(told)
+}
