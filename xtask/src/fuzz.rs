@@ -35,7 +35,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if chosen.is_empty() {
         bail!("there is no such target; there are {}", all.join(", "));
     }
-    install::cargo_tool("cargo-fuzz", "0.13.2")?;
     run::succeed(cargo_fuzz("build")?.args(chosen.first().filter(|_| chosen.len() == 1)))?;
     let each = options.time.as_secs() / u64::try_from(chosen.len())?;
     for name in chosen {
@@ -65,10 +64,10 @@ fn run_one(name: &str, seconds: u64) -> anyhow::Result<()> {
 
 /// The compiler is the stable one, which knows no sanitizers; in code without `unsafe` there is little for them.
 fn cargo_fuzz(command: &str) -> anyhow::Result<std::process::Command> {
-    let mut cargo = install::with_cargo_tools(run::cargo())?;
-    cargo.args(["fuzz", command, "--sanitizer", "none", "--codegen-units", "16", "--target-dir"]);
-    cargo.arg(root().join(FOLDER).join("build"));
-    Ok(cargo)
+    let mut tool = install::cargo_tool("fuzz", "0.13.2")?;
+    tool.args([command, "--sanitizer", "none", "--codegen-units", "16", "--target-dir"]);
+    tool.arg(root().join(FOLDER).join("build"));
+    Ok(tool)
 }
 
 /// The names of the folders with seeds; a test holds them and the targets together.

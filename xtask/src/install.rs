@@ -1,9 +1,9 @@
 //! Brings what the tests and the benchmark need: Debian's packages, and a Python environment of the project's own.
 
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
 
 use anyhow::{Context, bail};
 use claviger_test_services::{Chromedriver, Postgres, Valkey};
@@ -116,26 +116,23 @@ pub(crate) fn sdk_python() -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-/// Installs a tool of cargo's from crates.io, in this version or one that fits it, for the project alone.
-pub(crate) fn cargo_tool(name: &str, version: &str) -> anyhow::Result<()> {
+/// A tool of cargo's from crates.io, in this version or one that fits it, for the project alone: the command
+/// `cargo TASK`, where the tool is `cargo-TASK`.
+pub(crate) fn cargo_tool(task: &str, version: &str) -> anyhow::Result<Command> {
+    let name = format!("cargo-{task}");
+    let mut tool = run::command(root().join(CARGO_TOOLS).join("bin").join(&name));
+    tool.arg(task);
     let wanted = format!("{name} {version}");
-    let stamp = root().join(CARGO_TOOLS).join(name).with_extension("installed");
+    let stamp = root().join(CARGO_TOOLS).join(&name).with_extension("installed");
     if is_current(&stamp, &wanted) {
-        return Ok(());
+        return Ok(tool);
     }
     println!("installing {wanted} into {CARGO_TOOLS}");
     let mut install = run::cargo();
-    install.args(["install", name, "--locked", "--version", version, "--root", CARGO_TOOLS]);
+    install.args(["install", &name, "--locked", "--version", version, "--root", CARGO_TOOLS]);
     run::succeed(&mut install)?;
-    fs::write(&stamp, wanted).context("cannot note the installed tool")
-}
-
-/// The command, so that it finds what [`cargo_tool`] installed.
-pub(crate) fn with_cargo_tools(mut command: Command) -> anyhow::Result<Command> {
-    let inherited = env::var_os("PATH").unwrap_or_default();
-    let folders = [root().join(CARGO_TOOLS).join("bin")].into_iter().chain(env::split_paths(&inherited));
-    command.env("PATH", env::join_paths(folders).context("PATH cannot be extended")?);
-    Ok(command)
+    fs::write(&stamp, wanted).context("cannot note the installed tool")?;
+    Ok(tool)
 }
 
 /// What an environment is made of: the packages, and the Python that made it.

@@ -15,10 +15,8 @@ const WRITTEN: &str = "components.cdx";
 
 /// Writes the components of the binary, with versions, licences and checksums, as CycloneDX.
 pub(crate) fn sbom() -> anyhow::Result<()> {
-    install::cargo_tool("cargo-cyclonedx", "0.5.9")?;
-    let mut cargo = install::with_cargo_tools(run::cargo())?;
-    cargo.args(["cyclonedx", "--format", "json", "--spec-version", "1.5", "--override-filename", WRITTEN]);
-    run::succeed(&mut cargo)?;
+    let mut tool = install::cargo_tool("cyclonedx", "0.5.9")?;
+    run::succeed(tool.args(["--format", "json", "--spec-version", "1.5", "--override-filename", WRITTEN]))?;
     // It writes a list for every package, beside its manifest.
     for (package, folder) in packages()? {
         let written = folder.join(WRITTEN).with_extension("cdx.json");
@@ -32,9 +30,7 @@ pub(crate) fn sbom() -> anyhow::Result<()> {
 /// Asks the RustSec database for what is known against any crate in the lock file. Needs the network, which is why
 /// `.ci/run` leaves it out; and an advisory of tomorrow says nothing about a change of today.
 pub(crate) fn advisories() -> anyhow::Result<()> {
-    install::cargo_tool("cargo-deny", "^0.20")?;
-    let mut cargo = install::with_cargo_tools(run::cargo())?;
-    run::succeed(cargo.args(["deny", "check", "advisories"]))
+    run::succeed(install::cargo_tool("deny", "^0.20")?.args(["check", "advisories"]))
 }
 
 /// Our packages, with the folders that they are in.
