@@ -73,15 +73,12 @@ fn percent_decoded(text: &[u8]) -> Vec<u8> {
     while let Some((&byte, tail)) = rest.split_first() {
         let digits = tail.get(..2).filter(|_| byte == b'%').and_then(|two| std::str::from_utf8(two).ok());
         let digits = digits.filter(|two| two.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
-            Some(escaped) => {
-                decoded.push(escaped);
-                rest = &tail[2..];
-            }
-            None => {
-                decoded.push(byte);
-                rest = tail;
-            }
+        if let Some(escaped) = digits.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            decoded.push(escaped);
+            rest = &tail[2..];
+        } else {
+            decoded.push(byte);
+            rest = tail;
         }
     }
     decoded
