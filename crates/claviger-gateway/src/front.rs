@@ -22,7 +22,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
@@ -35,6 +34,7 @@ use crate::body::Reply;
 use crate::certificate::Certificate;
 use crate::io::Patient;
 use crate::limits::{Admitted, ConnectionLimit};
+use crate::listeners::Listeners;
 use crate::pace::CallerBody;
 use crate::relay::Gateway;
 use crate::stall::Streams;
@@ -43,15 +43,10 @@ use crate::upstream::{self, TlsError, Upstreams};
 
 /// How long a worker waits for what nodes share turns by, before it opens the door.
 const JOIN_PATIENCE: Duration = Duration::from_secs(1);
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 4_096;
 /// The largest head of a request, and how much of an answer may wait for a caller that reads slowly, in bytes.
 const BUFFER: usize = 64 * 1024;
 /// The largest head over HTTP/2, where a connection can have two hundred at once.
 const HTTP2_HEAD: u32 = 16 * 1024;
-/// How much the system takes of an answer beyond what it can send, in bytes. With its usual megabytes a caller that
-/// reads slowly would look for minutes like one that does not read at all.
-const UNSENT: u32 = 128 * 1024;
 /// How long to leave off accepting when the system has no more descriptors: others close theirs meanwhile.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -189,53 +184,6 @@ impl Drop for Front {
     fn drop(&mut self) {
         self.stop.cancel();
     }
-}
-
-/// A port that is taken: one listener a worker, all on the same one. Callers that connect wait until the door opens.
-#[derive(Debug)]
-pub struct Listeners {
-    address: SocketAddr,
-    sockets: Vec<StdListener>,
-}
-
-impl Listeners {
-    /// Where they listen.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Takes the port, for so many workers.
-    pub fn bind(listen: SocketAddr, workers: usize) -> Result<Self, FrontError> {
-        let failed = |error: io::Error| match error.kind() {
-            io::ErrorKind::AddrInUse => FrontError::InUse(listen),
-            _ => FrontError::Listen(listen, error),
-        };
-        if listen.port() != 0 {
-            // Sockets that share a port do not complain of each other, so a second server would go unnoticed. One that
-            // does not share is refused as long as anybody listens there.
-            listener(listen, false).map_err(failed)?;
-        }
-        let first = listener(listen, true).map_err(failed)?;
-        let address = first.local_addr().map_err(failed)?;
-        let mut sockets = vec![first];
-        for _ in 1..workers {
-            sockets.push(listener(address, true).map_err(failed)?);
-        }
-        Ok(Self { address, sockets })
-    }
-}
-
-fn listener(address: SocketAddr, shared: bool) -> io::Result<StdListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(shared)?;
-    socket.set_nonblocking(true)?;
-    // Connections inherit it. A system that does not know it does without.
-    let _ = socket.set_tcp_notsent_lowat(UNSENT);
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
 }
 
 struct Worker {
