@@ -139,9 +139,8 @@ impl Principal {
     /// What the audit trail is told of who acts now. Who has no name is the operator.
     pub(crate) fn act(&self, named: Option<&str>, at: Timestamp) -> Act {
         let actor = match (self.via, &self.in_console) {
-            // Whom an import names is not who runs it.
-            (Via::Shell, _) => audit::SHELL.to_owned(),
             (_, Some(session)) => format!("console:{session}"),
+            (Via::Shell, None) => self.actor(named).unwrap_or_else(|| audit::SHELL.to_owned()),
             (_, None) => self.actor(named).unwrap_or_else(|| audit::ROOT.to_owned()),
         };
         Act { actor, token: self.token.clone(), via: self.via, address: self.address, at }
@@ -238,6 +237,12 @@ impl<R: Right> Permit<R> {
     /// What the audit trail is told of who acts now.
     pub(crate) fn act(&self, at: Timestamp) -> Act {
         Act { at, ..self.act.clone() }
+    }
+
+    /// The same for whoever takes in what others made: they are named in what is made, and the operator in the audit trail.
+    pub(crate) fn taking_in(mut self) -> Self {
+        audit::SHELL.clone_into(&mut self.act.actor);
+        self
     }
 
     /// Whether who acts may pass the right to see plain text on.

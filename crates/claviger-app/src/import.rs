@@ -173,7 +173,7 @@ impl<'a> Importer<'a> {
         provider: ProviderId,
         (secret, name, created_by): (KeySecret, Option<KeyName>, Option<String>),
     ) -> Result<Fate, ImportError> {
-        let permit = self.principal.permit_on(owner, created_by.as_deref())?;
+        let permit = self.principal.permit_on(owner, created_by.as_deref())?.taking_in();
         let put = PutKey { provider, secret, name: Some(name), verify: false };
         let keys = &self.app.keys;
         let done = match &mut self.rehearsal {

@@ -202,14 +202,14 @@ async fn audit_trails_come_along_also_those_of_owners_that_are_gone_and_go_on() 
 
     // A copy that was broken off has the beginning of a trail.
     let whole = trail(from, &owner).await;
-    to.put_audit(&owner, &whole[..1]).await.unwrap();
+    to.put_audit(&[(owner.clone(), whole[..1].to_vec())]).await.unwrap();
     copying.copy(Existing::Keep).await.unwrap();
     assert_eq!(trail(to, &owner).await, whole);
 
     // What was entered in the target alone is not overwritten unasked.
     let mut other = whole[1].clone();
     other.hash = AuditHash::NONE;
-    to.put_audit(&owner, &[other]).await.unwrap();
+    to.put_audit(&[(owner.clone(), vec![other])]).await.unwrap();
     let refusal = copying.refused().await;
     assert!(matches!(&refusal, CopyError::Changed(changed) if *changed == owner), "{refusal}");
     copying.copy(Existing::Overwrite).await.unwrap();

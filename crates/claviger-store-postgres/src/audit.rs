@@ -110,8 +110,15 @@ async fn cut(db: &mut PgConnection, owner: &Owner, from: u64) -> Result<(), Stor
         .map_err(meaning)
 }
 
+pub(crate) async fn replace_all(db: &mut PgConnection, trails: &[(Owner, Vec<AuditEntry>)]) -> Result<(), StoreError> {
+    for (owner, entries) in trails {
+        replace(db, owner, entries).await?;
+    }
+    Ok(())
+}
+
 /// Stores entries in the place of whatever was there from the first of them on.
-pub(crate) async fn replace(db: &mut PgConnection, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
+async fn replace(db: &mut PgConnection, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
     let Some(first) = entries.first() else {
         return Ok(());
     };

@@ -374,8 +374,8 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(audit::actors(db, owner, limit))).await
     }
 
-    async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
-        self.connections.ask(COPY_IN, |db| asked(audit::replace(db, owner, entries))).await
+    async fn put_audit(&self, trails: &[(Owner, Vec<AuditEntry>)]) -> Result<(), StoreError> {
+        self.connections.ask(COPY_IN, |db| asked(audit::replace_all(db, trails))).await
     }
 
     async fn begin_console_session(&self, session: &ConsoleSession, act: &Act) -> Result<(), StoreError> {

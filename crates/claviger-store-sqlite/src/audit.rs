@@ -59,7 +59,7 @@ pub(crate) async fn enter(db: &mut SqliteConnection, owner: &Owner, act: &Act, d
 }
 
 /// Stores entries as they are, and moves the head to the last of them.
-pub(crate) async fn put(db: &mut SqliteConnection, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
+async fn put(db: &mut SqliteConnection, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
     let Some(last) = entries.last() else {
         return Ok(());
     };
@@ -98,8 +98,21 @@ pub(crate) async fn put(db: &mut SqliteConnection, owner: &Owner, entries: &[Aud
     one_row(&result, "moving the head of an audit chain")
 }
 
+/// Stores entries in the place of whatever was there from the first of them on.
+pub(crate) async fn replace(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    entries: &[AuditEntry],
+) -> Result<(), StoreError> {
+    let Some(first) = entries.first() else {
+        return Ok(());
+    };
+    cut(db, owner, first.sequence).await?;
+    put(db, owner, entries).await
+}
+
 /// Forgets entries from a number on, so that others can take their place.
-pub(crate) async fn cut(db: &mut SqliteConnection, owner: &Owner, from: u64) -> Result<(), StoreError> {
+async fn cut(db: &mut SqliteConnection, owner: &Owner, from: u64) -> Result<(), StoreError> {
     sqlx::query("DELETE FROM audit_entry WHERE owner_kind = ?1 AND owner_id = ?2 AND sequence >= ?3")
         .bind(owner.kind().as_str())
         .bind(owner.id())

@@ -452,13 +452,11 @@ impl Store for SqliteStore {
         audit::actors(&self.readers, owner, limit).await
     }
 
-    async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError> {
-        let Some(first) = entries.first() else {
-            return Ok(());
-        };
+    async fn put_audit(&self, trails: &[(Owner, Vec<AuditEntry>)]) -> Result<(), StoreError> {
         let mut write = self.begin().await?;
-        audit::cut(&mut write, owner, first.sequence).await?;
-        audit::put(&mut write, owner, entries).await?;
+        for (owner, entries) in trails {
+            audit::replace(&mut write, owner, entries).await?;
+        }
         commit(write).await
     }
 

@@ -311,9 +311,9 @@ pub trait Store: Resealing + Send + Sync + fmt::Debug {
     /// Who has entries in an owner's audit trail, those who acted last first.
     async fn audit_actors(&self, owner: &Owner, limit: u32) -> Result<Vec<String>, StoreError>;
 
-    /// Stores entries of an owner's audit trail as they are, in the place of whatever was there from the first of them
-    /// on, and moves the head to the last. For copying a whole deployment.
-    async fn put_audit(&self, owner: &Owner, entries: &[AuditEntry]) -> Result<(), StoreError>;
+    /// Stores entries of owners' audit trails as they are, in the place of whatever was there of each from the first of its
+    /// entries on, and moves the heads to the last: all or none. For copying a whole deployment.
+    async fn put_audit(&self, trails: &[(Owner, Vec<AuditEntry>)]) -> Result<(), StoreError>;
 
     /// Stores a session of the console.
     async fn begin_console_session(&self, session: &ConsoleSession, act: &Act) -> Result<(), StoreError>;

@@ -1,7 +1,9 @@
 //! Audit trails on their way to another database: entry by entry as they are, since their hashes cover them.
 
+use std::collections::HashMap;
+
 use claviger_core::Owner;
-use claviger_core::audit::AuditHead;
+use claviger_core::audit::{AuditEntry, AuditHead};
 use claviger_store::{Page, Store, StoreError};
 
 use super::{CopyError, Existing, PAGE};
@@ -21,26 +23,36 @@ pub(super) async fn check_unused(from: &dyn Store, to: &dyn Store) -> Result<(),
         let Some((last, _)) = there.last() else {
             return Ok(());
         };
-        page.after = Some(last.clone());
+        let next = last.clone();
+        let here: HashMap<_, _> = from.audit_heads(&page).await.map_err(CopyError::Source)?.into_iter().collect();
         for (owner, head) in there {
-            if !has(from, &owner, head).await? {
+            if here.get(&owner) != Some(&head) && !has(from, &owner, head).await? {
                 return Err(CopyError::Changed(owner));
             }
         }
+        page.after = Some(next);
     }
 }
 
 /// Copies what the target lacks of each trail, also of owners that are gone.
 pub(super) async fn copy(from: &dyn Store, to: &dyn Store, existing: Existing) -> Result<(), CopyError> {
+    let mut batch = Batch { to, trails: Vec::new(), entries: 0 };
     let mut page = Page { after: None, limit: PAGE };
     loop {
         let heads = from.audit_heads(&page).await.map_err(CopyError::Source)?;
         let Some((last, _)) = heads.last() else {
-            return Ok(());
+            return batch.store().await;
         };
-        page.after = Some(last.clone());
+        let next = last.clone();
+        let there: HashMap<_, _> = to.audit_heads(&page).await.map_err(target)?.into_iter().collect();
+        // Beyond the last one that was read there may be more.
+        let all_read = there.len() < PAGE as usize;
         for (owner, head) in heads {
-            let there = to.audit_head(&owner).await.map_err(target)?.unwrap_or(AuditHead::EMPTY);
+            let there = match there.get(&owner) {
+                Some(there) => *there,
+                None if all_read => AuditHead::EMPTY,
+                None => to.audit_head(&owner).await.map_err(target)?.unwrap_or(AuditHead::EMPTY),
+            };
             if there == head {
                 continue;
             }
@@ -48,8 +60,37 @@ pub(super) async fn copy(from: &dyn Store, to: &dyn Store, existing: Existing) -
             if !is_beginning && existing == Existing::Keep {
                 return Err(CopyError::Changed(owner));
             }
-            copy_one(from, to, &owner, if is_beginning { there.sequence } else { 0 }).await?;
+            copy_one(from, &mut batch, &owner, if is_beginning { there.sequence } else { 0 }).await?;
         }
+        page.after = Some(next);
+    }
+}
+
+/// Trails on their way: stored together, since most are short, and a transaction for each would take longer than all the
+/// rest.
+struct Batch<'a> {
+    to: &'a dyn Store,
+    trails: Vec<(Owner, Vec<AuditEntry>)>,
+    entries: usize,
+}
+
+impl Batch<'_> {
+    async fn add(&mut self, owner: &Owner, entries: Vec<AuditEntry>) -> Result<(), CopyError> {
+        self.entries += entries.len();
+        self.trails.push((owner.clone(), entries));
+        if self.entries < PORTION as usize {
+            return Ok(());
+        }
+        self.store().await
+    }
+
+    async fn store(&mut self) -> Result<(), CopyError> {
+        if !self.trails.is_empty() {
+            self.to.put_audit(&self.trails).await.map_err(target)?;
+        }
+        self.trails.clear();
+        self.entries = 0;
+        Ok(())
     }
 }
 
@@ -63,7 +104,7 @@ async fn has(from: &dyn Store, owner: &Owner, head: AuditHead) -> Result<bool, C
     Ok(entries.first().is_some_and(|entry| entry.sequence == head.sequence && entry.hash == head.hash))
 }
 
-async fn copy_one(from: &dyn Store, to: &dyn Store, owner: &Owner, after: u64) -> Result<(), CopyError> {
+async fn copy_one(from: &dyn Store, batch: &mut Batch<'_>, owner: &Owner, after: u64) -> Result<(), CopyError> {
     let mut after = after;
     loop {
         let page = Page { after: Some(after), limit: PORTION };
@@ -72,6 +113,10 @@ async fn copy_one(from: &dyn Store, to: &dyn Store, owner: &Owner, after: u64) -
             return Ok(());
         };
         after = last.sequence;
-        to.put_audit(owner, &entries).await.map_err(target)?;
+        let is_last = entries.len() < PORTION as usize;
+        batch.add(owner, entries).await?;
+        if is_last {
+            return Ok(());
+        }
     }
 }

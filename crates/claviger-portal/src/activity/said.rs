@@ -22,6 +22,7 @@ pub(super) fn said(entry: &AuditEntry, details: &Value, provider: Option<&str>) 
         "webhook.deleted" => format!("removed the webhook to {}", receiver(before, &entry.target)),
         "workspace.created" => "made this workspace".to_owned(),
         "workspace.updated" => workspace_changed(before, after),
+        "workspace.rekeyed" => "sealed all of this workspace’s keys anew".to_owned(),
         "workspace.deleted" => "deleted this workspace, and all that belonged to it".to_owned(),
         action => format!("{action}: {}", entry.target),
     }

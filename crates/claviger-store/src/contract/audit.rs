@@ -213,9 +213,9 @@ pub async fn copied_entries_take_the_place_of_what_was_there(Fresh { store, .. }
     fill(&*store, &pool_of(&acme, "openai"), [1, 2, 3]).await;
     fill(&*store, &pool_of(&other, "openai"), [4]).await;
     let whole = entries(&*store, &acme).await;
-    store.put_audit(&acme, &whole).await.unwrap();
+    store.put_audit(&[(acme.clone(), whole.clone())]).await.unwrap();
     assert_eq!(entries(&*store, &acme).await, whole);
-    store.put_audit(&acme, &whole[1..2]).await.unwrap();
+    store.put_audit(&[(acme.clone(), whole[1..2].to_vec())]).await.unwrap();
     assert_eq!(entries(&*store, &acme).await, whole[..2]);
     assert_eq!(verified(&*store, &acme).await.unwrap().sequence, 2);
     assert_eq!(entries(&*store, &other).await.len(), 2);
