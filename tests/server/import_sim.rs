@@ -466,9 +466,10 @@ async fn an_import_that_is_told_to_stop_says_that_it_can_go_on() {
     let rows = names.iter().map(|(id, workspace)| Row::of_workspace(id, workspace, "openai", 1));
     sim.keys(&rows.collect::<Vec<_>>());
     let child = deployment.command(&IMPORT).spawn().unwrap();
-    soon("the first workspace", async || {
-        let listed = server.root.send(Method::GET, "/api/workspaces?limit=1", &Value::Null).await;
-        (!listed.json["workspaces"].as_array().unwrap().is_empty()).then_some(())
+    // Once the second one is there, the first one's key was taken.
+    soon("the second workspace", async || {
+        let listed = server.root.send(Method::GET, "/api/workspaces?limit=2", &Value::Null).await;
+        (listed.json["workspaces"].as_array().unwrap().len() == 2).then_some(())
     })
     .await;
     let killed = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status().unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use claviger_app::import::{Arrival, Fate, Home, Importer, MAX_ACTOR_LENGTH, Secret};
-use claviger_core::{KeyName, KeySecret, Owner};
+use claviger_core::{KeyName, KeySecret, Owner, ProviderId};
 use serde::Deserialize;
 use serde_json::error::Category;
 use zeroize::Zeroizing;
@@ -170,7 +170,7 @@ impl Key {
         let shown = owner.to_string();
         let arrival = Arrival { owner, provider: &provider, secret: Secret::Plain(secret), name, created_by };
         let fate = importer.take(arrival, async |_| Ok(Home::default())).await.context(BROKEN_OFF)?;
-        report.note(Told { at, owner: &shown, provider: &provider }, fate);
+        report.note(Told { at, owner: &shown, provider: told(&provider) }, fate);
         Ok(())
     }
 }
@@ -211,6 +211,15 @@ fn explain(field: &str, error: &serde_json::Error) -> String {
         let expected = text.rsplit_once(", expected ").map_or("something else", |(_, expected)| expected);
         format!("{field} must be {}", expected.split(" at line ").next().unwrap_or_default())
     }
+}
+
+/// No provider's id comes near to this length, and hardly any key is shorter.
+const LONGEST_TOLD: usize = 24;
+
+/// What is told of a provider's id: nothing, where a key may have come into its place.
+fn told(provider: &str) -> &str {
+    let is_id = provider.len() <= LONGEST_TOLD && provider.parse::<ProviderId>().is_ok();
+    if is_id { provider } else { "(no provider's id)" }
 }
 
 #[cfg(test)]
@@ -266,5 +275,12 @@ mod tests {
             assert!(refused.contains(expected), "{line}: {refused}");
             assert!(!refused.contains("hush") && !refused.contains("hu sh"), "{line}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_key_in_the_place_of_a_provider_is_not_told() {
+        assert_eq!((told("exa"), told("ollama-cloud")), ("exa", "ollama-cloud"));
+        let key = "k".repeat(LONGEST_TOLD + 1);
+        assert_eq!([told(&key), told("No Id")], ["(no provider's id)"; 2]);
     }
 }
