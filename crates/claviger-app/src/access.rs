@@ -139,7 +139,7 @@ impl Principal {
     /// What the audit trail is told of who acts now. Who has no name is the operator.
     pub(crate) fn act(&self, named: Option<&str>, at: Timestamp) -> Act {
         let actor = match (self.via, &self.in_console) {
-            (_, Some(session)) => format!("console:{session}"),
+            (_, Some(session)) => console_actor(session),
             (Via::Shell, None) => self.actor(named).unwrap_or_else(|| audit::SHELL.to_owned()),
             (_, None) => self.actor(named).unwrap_or_else(|| audit::ROOT.to_owned()),
         };
@@ -153,6 +153,11 @@ impl Principal {
         let known = || self.token.as_ref().map(|id| format!("token:{id}"));
         named.or_else(|| self.known_as.clone()).or_else(known)
     }
+}
+
+/// How whoever acts in this session of the console is named.
+pub(crate) fn console_actor(session: &TokenId) -> String {
+    format!("console:{session}")
 }
 
 enum Reach<'a> {

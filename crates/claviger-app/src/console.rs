@@ -12,7 +12,7 @@ use claviger_core::{Clock, Timestamp, TokenId};
 use claviger_seal::{NewToken, PresentedToken, SealError, TokenHash};
 use claviger_store::{ConsoleSession, Counts, Page, Store, StoreError};
 
-use crate::access::{Access, Principal};
+use crate::access::{Access, Principal, console_actor};
 use crate::attempts::{Attempts, TooManyAttempts};
 use crate::client::ClientAddress;
 use crate::form::FormToken;
@@ -100,7 +100,7 @@ impl Operator {
     /// How whoever acts in this session is named.
     #[must_use]
     pub fn actor(&self) -> String {
-        format!("console:{}", self.session.id)
+        console_actor(&self.session.id)
     }
 
     /// What the session's forms carry.

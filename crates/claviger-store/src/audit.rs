@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use claviger_core::audit::{Act, AuditEntry, AuditHash, AuditHead};
 use claviger_core::webhook::WebhookUrl;
-use claviger_core::{KeyName, Owner, ProviderId, Role, Timestamp, TokenId};
+use claviger_core::{KeyName, Owner, ProviderId, Role, TokenId};
 use serde_json::{Value, json};
 
 use crate::reseal::MASTER_KEY_ID;
@@ -158,7 +158,7 @@ impl Deed {
     /// The operator signed in to the console.
     #[must_use]
     pub fn console_session_began(session: &ConsoleSession) -> Self {
-        let fields = json!({"expiresAt": rfc3339(session.expires_at)});
+        let fields = json!({"expiresAt": session.expires_at});
         Self::plain("console_session.created", session.id.as_str(), Value::Null, fields)
     }
 
@@ -220,7 +220,7 @@ fn token_fields(token: &TokenRecord) -> Value {
         "name": token.name,
         "role": Role::from(token.role).as_str(),
         "reveal": token.reveal,
-        "expiresAt": token.expires_at.map(rfc3339),
+        "expiresAt": token.expires_at,
     })
 }
 
@@ -235,12 +235,8 @@ fn pass_fields(pass: &PortalPass) -> Value {
         "role": pass.grant.role.as_str(),
         "actor": pass.grant.actor,
         "mode": pass.grant.mode.as_str(),
-        "expiresAt": rfc3339(pass.expires_at),
+        "expiresAt": pass.expires_at,
     })
-}
-
-fn rfc3339(at: Timestamp) -> String {
-    at.to_string()
 }
 
 /// Which entries of a chain are wanted.
