@@ -117,6 +117,8 @@ pub struct PutDone {
     pub key: KeyRecord,
     /// What the provider said, where it was asked.
     pub tested: Option<Tested>,
+    /// The keys of its pool that share its account's limits, as in [`ListedKey::shares_limit`].
+    pub shares_limit: Vec<KeyId>,
 }
 
 /// A key, as shown.
@@ -126,8 +128,9 @@ pub struct ListedKey {
     pub record: KeyRecord,
     /// How it fares.
     pub standing: Standing,
-    /// The other keys of its pool that share its account's limits.
-    pub shares_limit_with: Vec<KeyId>,
+    /// The keys of its pool that share its account's limits, itself among them, in the order in which they were added;
+    /// none where it is alone with them.
+    pub shares_limit: Vec<KeyId>,
 }
 
 /// The use cases around keys.
@@ -169,22 +172,37 @@ impl Keys {
     /// An owner's keys, by provider and creation order. Opens nothing.
     pub async fn list(&self, permit: &Permit<ListKeys>) -> Result<Vec<ListedKey>, ListKeysError> {
         let owner = permit.on();
+        let listed = self.all(owner).await?;
+        if listed.is_empty() && !owners::exists(&*self.store, owner).await? {
+            return Err(ListKeysError::NoOwner(owner.clone()));
+        }
+        Ok(listed)
+    }
+
+    async fn all(&self, owner: &Owner) -> Result<Vec<ListedKey>, StoreError> {
         // Before the database is asked: what is found out while it answers is not belied by that.
         let now = self.clock.now();
         let mut keys = self.store.keys(owner).await?;
-        if keys.is_empty() && !owners::exists(&*self.store, owner).await? {
-            return Err(ListKeysError::NoOwner(owner.clone()));
-        }
         if *owner == Owner::Platform {
             self.list_given(&mut keys);
         }
         let listed = keys.into_iter().map(|mut record| {
             let standing = self.complete(owner, &mut record, now);
-            ListedKey { record, standing, shares_limit_with: Vec::new() }
+            ListedKey { record, standing, shares_limit: Vec::new() }
         });
         let mut listed: Vec<_> = listed.collect();
         note_shared_limits(&mut listed);
         Ok(listed)
+    }
+
+    /// The keys that share a key's limits. Only of interest, beside a change that is made: where the database does not
+    /// tell, there are none.
+    async fn sharing(&self, owner: &Owner, key: &KeyRecord) -> Vec<KeyId> {
+        if key.domain.is_none() {
+            return Vec::new();
+        }
+        let all = self.all(owner).await.unwrap_or_default();
+        all.into_iter().find(|listed| listed.record.id == key.id).map(|listed| listed.shares_limit).unwrap_or_default()
     }
 
     /// Adds what this process knows of a key, and says how it fares.
@@ -266,7 +284,8 @@ impl Keys {
         let tested = OnceCell::new();
         let added = settle(&pool.owner, || self.try_add(&pool, permit, &put, &tested)).await;
         let key = added.inspect_err(|error| self.note_refusal(permit, &pool, error))?;
-        Ok(PutDone { key, tested: tested.into_inner() })
+        let shares_limit = self.sharing(&pool.owner, &key).await;
+        Ok(PutDone { key, tested: tested.into_inner(), shares_limit })
     }
 
     async fn try_add(
@@ -310,6 +329,7 @@ impl Keys {
             fingerprint: *data_key.fingerprint(&put.provider, &put.secret).as_bytes(),
             masked: put.secret.mask(),
             name: put.name.clone().flatten(),
+            domain: named(tested),
             created_by: permit.actor().map(str::to_owned),
             at: now,
             data_key: data_key_use,
@@ -343,7 +363,8 @@ impl Keys {
         let tested = OnceCell::new();
         let replaced = settle(&pool.owner, || self.try_replace(&pool, permit, (id, &put), &tested)).await;
         let key = replaced.inspect_err(|error| self.note_refusal(permit, &pool, error))?;
-        Ok(PutDone { key, tested: tested.into_inner() })
+        let shares_limit = self.sharing(&pool.owner, &key).await;
+        Ok(PutDone { key, tested: tested.into_inner(), shares_limit })
     }
 
     async fn try_replace(
@@ -379,6 +400,7 @@ impl Keys {
             masked: put.secret.mask(),
             sealed: data_key.seal(place, &put.secret).map_err(PutKeyError::Seal)?,
             fingerprint: *fingerprint.as_bytes(),
+            domain: named(tested),
             at: self.clock.now(),
             data_key: sealed_data_key,
         };
@@ -401,21 +423,22 @@ impl Keys {
         }
     }
 
-    /// Renames a key, or switches it on or off. Tells how it fares, too.
+    /// Renames a key, or switches it on or off.
     pub async fn change(
         &self,
         permit: &Permit<ManageKeys>,
         id: &KeyId,
         name: Option<Option<KeyName>>,
         enabled: Option<bool>,
-    ) -> Result<(KeyRecord, Standing), ChangeKeyError> {
+    ) -> Result<ListedKey, ChangeKeyError> {
         let owner = permit.on();
         let change = KeyChange { name, enabled, at: self.clock.now() };
         match self.store.change_key(owner, id, &change, &permit.act(change.at)).await {
             Ok(mut key) => {
                 self.feed.changed(&Change::Pool(PoolId { owner: owner.clone(), provider: key.provider.clone() }));
                 let standing = self.complete(owner, &mut key, self.clock.now());
-                Ok((key, standing))
+                let shares_limit = self.sharing(owner, &key).await;
+                Ok(ListedKey { record: key, standing, shares_limit })
             }
             Err(StoreChangeKeyError::NoKey) => Err(self.nothing_there(owner, Some(id)).await),
             Err(StoreChangeKeyError::Store(error)) => Err(error.into()),
@@ -472,10 +495,11 @@ fn note_shared_limits(keys: &mut [ListedKey]) {
     for pool in keys.chunk_by_mut(|one, other| one.record.provider == other.record.provider) {
         let domains: Vec<_> = pool.iter().map(|key| (key.record.id.clone(), key.record.domain.clone())).collect();
         for key in pool {
-            let shared = |(id, domain): &&(KeyId, Option<String>)| {
-                *id != key.record.id && domain.is_some() && *domain == key.record.domain
-            };
-            key.shares_limit_with = domains.iter().filter(shared).map(|(id, _)| id.clone()).collect();
+            let shared = domains.iter().filter(|(_, domain)| domain.is_some() && *domain == key.record.domain);
+            let shared: Vec<_> = shared.map(|(id, _)| id.clone()).collect();
+            if shared.len() > 1 {
+                key.shares_limit = shared;
+            }
         }
     }
 }
@@ -524,6 +548,11 @@ fn refuse_duplicate(record: &PoolRecord, fingerprint: Fingerprint, besides: Opti
         Some(key) => Err(PutKeyError::Duplicate(key.id.clone())),
         None => Ok(()),
     }
+}
+
+/// The account that the provider named when it was asked.
+fn named(tested: &OnceCell<Tested>) -> Option<String> {
+    tested.get().and_then(|tested| tested.domain.clone())
 }
 
 /// Tries again where the owner's data key changed meanwhile.

@@ -37,6 +37,7 @@ async fn damage(test: &TestApp, workspace: &WorkspaceId, key: &KeyId) {
         masked: "damaged".to_owned(),
         sealed,
         fingerprint,
+        domain: None,
         at: claviger_core::Timestamp::from_millis(0),
         data_key: record.data_key.unwrap(),
     };

@@ -59,8 +59,8 @@ pub(crate) fn status(key: &ListedKey, now: Timestamp) -> String {
 
 /// A key among the others of its pool.
 pub(crate) fn shown(key: &ListedKey, pool: &[ListedKey], now: Timestamp) -> KeyShown {
-    let shares: Vec<_> =
-        pool.iter().filter(|other| key.shares_limit_with.contains(&other.record.id)).map(label).collect();
+    let others = pool.iter().filter(|other| other.record.id != key.record.id);
+    let shares: Vec<_> = others.filter(|other| key.shares_limit.contains(&other.record.id)).map(label).collect();
     let used = key.record.last_used_at.map(|at| text::last_used(now.as_millis() - at.as_millis()));
     KeyShown {
         id: key.record.id.to_string(),

@@ -165,8 +165,8 @@ async fn insert(
 ) -> Result<KeyRecord, StoreError> {
     let row: KeyRow = sqlx::query_as(concat!(
         "INSERT INTO provider_key (owner_kind, owner_id, provider_id, key_id, slot, position, name, masked, sealed,
-                                   fingerprint, enabled, unreadable, created_by, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true, false, $11, $12, $12)
+                                   fingerprint, enabled, unreadable, domain, created_by, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, true, false, $11, $12, $13, $13)
          RETURNING ",
         key_columns!(),
     ))
@@ -180,6 +180,7 @@ async fn insert(
     .bind(key.masked.as_str())
     .bind(key.sealed.as_slice())
     .bind(key.fingerprint.as_slice())
+    .bind(key.domain.as_deref())
     .bind(key.created_by.as_deref())
     .bind(key.at.as_millis())
     .fetch_one(db)
@@ -217,7 +218,7 @@ pub(crate) async fn replace(
          SET name = CASE WHEN $5 THEN $6 ELSE name END,
              masked = $7, sealed = $8, fingerprint = $9, unreadable = false, ailment = NULL, ailment_status = NULL,
              ailment_since = NULL, ailment_until = NULL, ailment_strikes = NULL, probe_claimed_until = NULL,
-             domain = NULL, updated_at = $10
+             domain = $10, updated_at = $11
          WHERE owner_kind = $1 AND owner_id = $2 AND provider_id = $3 AND key_id = $4
          RETURNING ",
         key_columns!(),
@@ -231,6 +232,7 @@ pub(crate) async fn replace(
     .bind(replacement.masked.as_str())
     .bind(replacement.sealed.as_slice())
     .bind(replacement.fingerprint.as_slice())
+    .bind(replacement.domain.as_deref())
     .bind(replacement.at.as_millis())
     .fetch_one(&mut *db)
     .await

@@ -25,6 +25,7 @@ async fn add(store: &SqliteStore, number: usize) -> Result<(), AddKeyError> {
         masked: "sk-abc...wxyz".to_owned(),
         sealed: vec![7; 8_000],
         fingerprint: [7; 32],
+        domain: None,
         created_by: None,
         at: Timestamp::from_millis(1),
         data_key,

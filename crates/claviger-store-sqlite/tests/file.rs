@@ -46,6 +46,7 @@ fn new_key(number: u8) -> NewKey {
         masked: "sk-abc...wxyz".to_owned(),
         sealed: vec![number; 4_000],
         fingerprint: [number; 32],
+        domain: None,
         created_by: None,
         at: Timestamp::from_millis(1),
         data_key: if number == 0 { DataKeyUse::New(vec![1]) } else { DataKeyUse::Stored(vec![1]) },

@@ -267,6 +267,7 @@ fn new_key() -> NewKey {
         masked: "sk-...4".to_owned(),
         sealed: vec![4],
         fingerprint: [4; 32],
+        domain: None,
         created_by: None,
         at: Timestamp::from_millis(8),
         data_key: DataKeyUse::Stored(vec![0xda, 0x7a]),

@@ -189,6 +189,8 @@ pub struct NewKey {
     pub sealed: Vec<u8>,
     /// Tells equal secrets.
     pub fingerprint: [u8; 32],
+    /// The account whose limits it shares, where the provider has named it already.
+    pub domain: Option<String>,
     /// Who adds it.
     pub created_by: Option<String>,
     /// Now.
@@ -218,6 +220,8 @@ pub struct KeyReplacement {
     pub sealed: Vec<u8>,
     /// Tells equal secrets.
     pub fingerprint: [u8; 32],
+    /// The account whose limits it shares, where the provider has named it already.
+    pub domain: Option<String>,
     /// Now.
     pub at: Timestamp,
     /// The owner's sealed data key that the secret was sealed with.

@@ -105,6 +105,5 @@ pub(crate) async fn change(
     let (name, enabled) = request.check()?;
     let id = id.ok_or(ChangeError::MalformedKeyId)?;
     let changed = api.app.keys.change(&permit, &id, name, enabled).await.map_err(ChangeError::Change)?;
-    let (key, standing) = changed;
-    Ok(Json(ChangeKeyAnswer { success: true, key: KeyShown::new(key, standing) }))
+    Ok(Json(ChangeKeyAnswer { success: true, key: KeyShown::new(changed) }))
 }

@@ -46,5 +46,5 @@ pub(crate) async fn list(
     Allowed(permit): Allowed<ListKeys>,
 ) -> Result<Json<KeyList>, Problem> {
     let keys = api.app.keys.list(&permit).await?;
-    Ok(Json(KeyList { keys: KeyShown::list(keys) }))
+    Ok(Json(KeyList { keys: keys.into_iter().map(KeyShown::new).collect() }))
 }

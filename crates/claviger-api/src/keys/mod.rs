@@ -11,9 +11,9 @@ pub(crate) mod resolve;
 pub(crate) mod test;
 
 use axum::extract::FromRequestParts;
-use claviger_app::keyring::{LeaseError, Standing};
+use claviger_app::UseCounts;
+use claviger_app::keyring::LeaseError;
 use claviger_app::keys::ListedKey;
-use claviger_app::{KeyRecord, UseCounts};
 use claviger_core::{KeyId, KeyName, KeyStatus, ProviderId, Timestamp};
 use http::request::Parts;
 use serde::Serialize;
@@ -71,7 +71,7 @@ pub(crate) struct KeyShown {
     domain: Option<String>,
     /// How its requests ended since it was added.
     counts: CountsShown,
-    /// Something to know about it; in lists only, and absent where there is nothing.
+    /// Something to know about it; absent where there is nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Warning, required = false)]
     warning: Option<Warning>,
@@ -134,13 +134,15 @@ pub(crate) struct Warning {
 }
 
 impl Warning {
-    fn shared_limit(key_ids: Vec<KeyId>) -> Self {
-        Self { code: "shared_limit", message: format!("These {} keys share one limit.", key_ids.len()), key_ids }
+    /// Of the keys that share one limit, if there are any.
+    fn shared_limit(key_ids: Vec<KeyId>) -> Option<Self> {
+        let message = format!("These {} keys share one limit.", key_ids.len());
+        (!key_ids.is_empty()).then_some(Self { code: "shared_limit", message, key_ids })
     }
 }
 
 impl KeyShown {
-    fn new(key: KeyRecord, standing: Standing) -> Self {
+    fn new(ListedKey { record: key, standing, shares_limit }: ListedKey) -> Self {
         Self {
             id: key.id,
             provider_id: key.provider,
@@ -152,23 +154,12 @@ impl KeyShown {
             available_at: standing.available_at,
             domain: key.domain,
             counts: key.counts.into(),
-            warning: None,
+            warning: Warning::shared_limit(shares_limit),
             created_by: key.created_by,
             created_at: key.created_at,
             updated_at: key.updated_at,
             last_used_at: key.last_used_at,
         }
-    }
-
-    /// A whole list, with the warnings that are about several of its keys.
-    fn list(keys: Vec<ListedKey>) -> Vec<Self> {
-        let order: Vec<_> = keys.iter().map(|key| key.record.id.clone()).collect();
-        let shown = keys.into_iter().map(|ListedKey { record, standing, shares_limit_with: others }| {
-            let shared = order.iter().filter(|id| **id == record.id || others.contains(*id)).cloned().collect();
-            let warning = (!others.is_empty()).then(|| Warning::shared_limit(shared));
-            Self { warning, ..Self::new(record, standing) }
-        });
-        shown.collect()
     }
 }
 

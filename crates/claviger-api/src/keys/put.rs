@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 use crate::auth::{self, ActorHeader, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::json::{self, Body, SecretText};
+use crate::keys::Warning;
 use crate::keys::test::Verification;
 use crate::{Shared, name, owners};
 
@@ -132,10 +133,15 @@ pub(crate) struct StoredKey {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, format = DateTime, required = false)]
     updated_at: Option<Timestamp>,
+    /// Something to know about it, as in the list; absent where there is nothing, or the provider was not asked: it is by
+    /// its answers that an account is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Warning, required = false)]
+    warning: Option<Warning>,
 }
 
 impl StoredKey {
-    fn added(key: KeyRecord) -> Self {
+    fn added(key: KeyRecord, shares_limit: Vec<KeyId>) -> Self {
         Self {
             id: key.id,
             provider_id: key.provider,
@@ -143,12 +149,13 @@ impl StoredKey {
             masked_key: key.masked,
             created_at: key.created_at,
             updated_at: None,
+            warning: Warning::shared_limit(shares_limit),
         }
     }
 
-    fn replaced(key: KeyRecord) -> Self {
+    fn replaced(key: KeyRecord, shares_limit: Vec<KeyId>) -> Self {
         let updated_at = Some(key.updated_at);
-        Self { updated_at, ..Self::added(key) }
+        Self { updated_at, ..Self::added(key, shares_limit) }
     }
 }
 
@@ -173,12 +180,12 @@ pub(crate) async fn put(
 ) -> Result<Json<PutKeyAnswer>, Problem> {
     let (put, id) = request.check(&api.app.catalogue)?;
     let keys = &api.app.keys;
-    let (done, show): (_, fn(KeyRecord) -> StoredKey) = match id {
+    let (done, show): (_, fn(_, _) -> _) = match id {
         None => (keys.add(&permit, put).await, StoredKey::added),
         Some(id) => (keys.replace(&permit, &id, put).await, StoredKey::replaced),
     };
-    let PutDone { key, tested } = done.map_err(PutError::Put)?;
-    Ok(Json(PutKeyAnswer { success: true, key: show(key), verification: tested.map(Verification::from) }))
+    let PutDone { key, tested, shares_limit } = done.map_err(PutError::Put)?;
+    Ok(Json(PutKeyAnswer { success: true, key: show(key, shares_limit), verification: tested.map(Verification::from) }))
 }
 
 #[cfg(test)]

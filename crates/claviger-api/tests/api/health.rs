@@ -20,6 +20,8 @@ use crate::world::{ACME_KEYS, GROUP_KEYS, PLATFORM_KEYS, World};
 #[derive(Debug, Default)]
 struct Script {
     answers: Mutex<HashMap<String, (u16, &'static str)>>,
+    /// What the answers name as the key's account, if anything.
+    account: Mutex<Option<(&'static str, &'static str)>>,
     asked: Mutex<usize>,
 }
 
@@ -29,7 +31,9 @@ impl Prober for Script {
         *self.asked.lock().unwrap() += 1;
         let secret = str::from_utf8(secret.expose_to_provider()).unwrap();
         let (status, body) = self.answers.lock().unwrap().get(secret).copied().ok_or(Unreachable)?;
-        Ok(ProbeAnswer { status, headers: Vec::new(), body: body.as_bytes().to_vec() })
+        let account = *self.account.lock().unwrap();
+        let headers = account.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(ProbeAnswer { status, headers, body: body.as_bytes().to_vec() })
     }
 }
 
@@ -400,9 +404,47 @@ async fn keys_of_one_account_are_listed_with_a_warning() {
     for (at, key) in keys.iter().enumerate() {
         assert_eq!(key.get("warning"), [0, 2, 4].contains(&at).then_some(&warning), "{key}");
     }
+    // Whoever changes a key is told, too.
+    for at in [0, 1] {
+        let change = format!("{ACME_KEYS}/{}", ids[at].as_str().unwrap());
+        let changed = world.done("PATCH", &change, json!({"enabled": at == 1})).await;
+        assert_eq!(changed["key"].get("warning"), (at == 0).then_some(&warning));
+    }
     // Another process has it from the database.
     world.test.app.keyring.write_uses().await.unwrap();
     assert_eq!(World::beside(&world).await.keys().await[0]["warning"], warning);
+}
+
+#[tokio::test]
+async fn a_key_is_stored_with_the_account_that_its_verification_named() {
+    let (world, script) = world().await;
+    let put = async |account: Option<&'static str>, id: Option<&Value>| {
+        let secret = random_secret();
+        script.answer(&secret, GOOD);
+        *script.account.lock().unwrap() = account.map(|account| ("openai-organization", account));
+        let mut body = json!({"providerId": "openai", "apiKey": secret, "verify": true});
+        if let Some(id) = id {
+            body["keyId"] = id.clone();
+        }
+        world.done("POST", ACME_KEYS, body).await["key"].clone()
+    };
+    let warning = |ids: &[&Value]| {
+        let message = format!("These {} keys share one limit.", ids.len());
+        json!({"code": "shared_limit", "message": message, "keyIds": ids})
+    };
+    let [one, other, unnamed] = [put(Some("one"), None).await, put(Some("other"), None).await, put(None, None).await];
+    for first in [&one, &other, &unnamed] {
+        assert_eq!(first.get("warning"), None);
+    }
+    let twin = put(Some("one"), None).await;
+    assert_eq!(twin["warning"], warning(&[&one["id"], &twin["id"]]));
+    assert_eq!(world.keys().await[0]["warning"], twin["warning"]);
+    let replaced = put(Some("one"), Some(&other["id"])).await;
+    assert_eq!(replaced["warning"], warning(&[&one["id"], &other["id"], &twin["id"]]));
+    let moved = put(None, Some(&other["id"])).await;
+    assert_eq!(moved.get("warning"), None);
+    let domains: Vec<_> = world.keys().await.iter().map(|key| key["domain"].clone()).collect();
+    assert_eq!(domains, [json!("one"), Value::Null, Value::Null, json!("one")]);
 }
 
 #[tokio::test]

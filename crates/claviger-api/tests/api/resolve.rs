@@ -46,6 +46,7 @@ async fn damage(world: &World) {
         masked: "damaged".to_owned(),
         sealed,
         fingerprint: [0; 32],
+        domain: None,
         at: Timestamp::from_millis(0),
         data_key: record.data_key.clone().unwrap(),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claviger_core::catalogue::Probe;
-use claviger_core::health::{Answer, Class, Headers, ProbeResult, Verdict, judge_probe};
+use claviger_core::health::{Answer, Class, Headers, ProbeResult, Verdict, domain, judge_probe};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, KeySecret, Owner, Provider, ProviderId, Timestamp};
 use claviger_seal::KeyPlace;
@@ -58,6 +58,8 @@ pub struct Tested {
     pub result: TestResult,
     /// Why, in words for people.
     pub reason: String,
+    /// The account whose limits the key shares, where the answer named it.
+    pub domain: Option<String>,
 }
 
 /// The result of a test.
@@ -94,7 +96,7 @@ pub enum TestKeyError {
 
 impl Tested {
     fn new(result: TestResult, reason: impl Into<String>) -> Self {
-        Self { result, reason: reason.into() }
+        Self { result, reason: reason.into(), domain: None }
     }
 
     fn not_testable() -> Self {
@@ -140,7 +142,7 @@ impl Keyring {
     /// Tests a secret that is stored nowhere.
     pub(crate) async fn verify(&self, provider: &ProviderId, secret: &KeySecret) -> Tested {
         match self.desks.get(provider) {
-            Some(desk) => self.ask(desk, secret).await.map_or_else(|tested| tested, |asked| asked.tested()),
+            Some(desk) => self.ask(desk, secret).await.map_or_else(|tested| tested, Asked::tested),
             None => Tested::not_testable(),
         }
     }
@@ -203,12 +205,12 @@ impl Keyring {
         let Ok(answer) = prober.probe(&desk.provider, probe, secret).await else {
             // The provider's trouble: what a probe cannot prove, a request is to find out.
             let verdict = Verdict { class: Class::Overloaded, status: 0, wait: None };
-            return Ok(Asked { result: ProbeResult::Unproven { verdict }, status: 0, began });
+            return Ok(Asked { result: ProbeResult::Unproven { verdict }, status: 0, began, domain: None });
         };
         let status = answer.status;
         let read = Answer { status, headers: &answer, body: &answer.body };
         let result = judge_probe(&desk.provider, probe, &read, self.shared.clock.now());
-        Ok(Asked { result, status, began })
+        Ok(Asked { result, status, began, domain: domain(&desk.provider, &answer) })
     }
 }
 
@@ -217,10 +219,11 @@ struct Asked {
     result: ProbeResult,
     status: u16,
     began: Timestamp,
+    domain: Option<String>,
 }
 
 impl Asked {
-    fn tested(&self) -> Tested {
-        Tested::of(self.result, self.status)
+    fn tested(self) -> Tested {
+        Tested { domain: self.domain, ..Tested::of(self.result, self.status) }
     }
 }

@@ -107,6 +107,7 @@ async fn nine_more_keys_fit_and_not_a_tenth() {
                 masked: "sk-new...0001".to_owned(),
                 sealed: vec![number],
                 fingerprint: [number; 32],
+                domain: None,
                 created_by: None,
                 at: Timestamp::from_millis(1),
                 data_key: DataKeyUse::Stored(vec![0x77]),

@@ -93,6 +93,7 @@ pub(super) fn new_key(number: u64, data_key: DataKeyUse) -> NewKey {
         masked: format!("sk-abc...{:04}", number % 10_000),
         sealed: sealed(number),
         fingerprint: fingerprint(number),
+        domain: None,
         created_by: None,
         at: at(number),
         data_key,
@@ -105,6 +106,7 @@ pub(super) fn replacement(secret: u64, data_key: &[u8]) -> KeyReplacement {
         masked: format!("sk-new...{:04}", secret % 10_000),
         sealed: sealed(secret),
         fingerprint: fingerprint(secret),
+        domain: None,
         at: at(10_000 + secret),
         data_key: data_key.to_vec(),
     }

@@ -4,9 +4,9 @@ use futures_util::future::{join, join_all};
 
 use super::Fresh;
 use super::given::{
-    at, data_key, fill, key_id, listed, pool, pool_of, read, replacement, somebody, used, workspace_id,
+    at, data_key, fill, key_id, listed, new_key, pool, pool_of, read, replacement, somebody, used, workspace_id,
 };
-use crate::{KeyUse, Store, USAGE_PORTION, UsageBucket, UseCounts};
+use crate::{DataKeyUse, KeyReplacement, KeyUse, NewKey, Store, USAGE_PORTION, UsageBucket, UseCounts};
 
 const HOUR: u64 = 3_600;
 
@@ -149,4 +149,10 @@ pub async fn a_domain_is_kept_until_another_is_named_or_the_secret_is_replaced(F
     let data_key = data_key(&*store, &pool).await;
     store.replace_key(&pool, &key_id(1), &replacement(7, &data_key), &somebody()).await.unwrap();
     assert_eq!(domain().await, None);
+    let named = KeyReplacement { domain: Some("org-3".to_owned()), ..replacement(8, &data_key) };
+    let replaced = store.replace_key(&pool, &key_id(1), &named, &somebody()).await.unwrap();
+    assert_eq!((replaced.domain, domain().await.as_deref()), (named.domain, Some("org-3")));
+    let named = NewKey { domain: Some("org-4".to_owned()), ..new_key(2, DataKeyUse::Stored(data_key)) };
+    let added = store.add_key(&pool, &named, &somebody()).await.unwrap();
+    assert_eq!((added.domain.as_deref(), &read(&*store, &pool).await.keys[1].domain), (Some("org-4"), &named.domain));
 }

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, anyhow, bail};
 use claviger_app::access::{ListKeys, ManageKeys, Permit, Principal};
-use claviger_app::keyring::Standing;
 use claviger_app::keys::{ListedKey, PutDone, PutKey, PutKeyError};
 use claviger_app::{App, KeyRecord};
 use claviger_core::{KeyId, KeyName, Owner, ProviderId};
@@ -90,7 +89,7 @@ async fn list(at: &At<'_>, json: bool, provider: Option<String>) -> anyhow::Resu
         }
     }
     if json {
-        return show_list("keys", keys.iter().map(|key| listed(key, &keys)).collect());
+        return show_list("keys", keys.iter().map(whole).collect());
     }
     keys.iter().try_for_each(|key| print::result(&line(key)))?;
     Ok(())
@@ -107,7 +106,7 @@ async fn add(
     // Before anybody is asked for a secret: whether there is somebody to give it to.
     at.keys().await?;
     let put = PutKey { provider: provider.parse()?, secret: secret::read(&flags)?, name, verify: false };
-    let PutDone { key: added, tested: _ } = at.app.keys.add(&at.manage, put).await.map_err(refusal)?;
+    let PutDone { key: added, .. } = at.app.keys.add(&at.manage, put).await.map_err(refusal)?;
     show(json, &json!({"success": true, "key": stored(&added)}), || added.id.to_string())
 }
 
@@ -119,7 +118,7 @@ async fn replace(
 ) -> anyhow::Result<()> {
     let name = new_name(name.as_deref())?;
     let put = PutKey { provider: at.provider_of(id).await?, secret: secret::read(&flags)?, name, verify: false };
-    let PutDone { key: replaced, tested: _ } = at.app.keys.replace(&at.manage, id, put).await.map_err(refusal)?;
+    let PutDone { key: replaced, .. } = at.app.keys.replace(&at.manage, id, put).await.map_err(refusal)?;
     let mut value = stored(&replaced);
     value["updatedAt"] = json!(replaced.updated_at);
     show(json, &json!({"success": true, "key": value}), || replaced.id.to_string())
@@ -129,8 +128,8 @@ async fn replace(
 type Changes = (New<KeyName>, Option<bool>);
 
 async fn change(at: &At<'_>, json: bool, id: &str, (name, enabled): Changes) -> anyhow::Result<()> {
-    let (key, standing) = at.app.keys.change(&at.manage, &id.parse()?, name, enabled).await?;
-    show(json, &json!({"success": true, "key": whole(&key, &standing)}), || key.id.to_string())
+    let key = at.app.keys.change(&at.manage, &id.parse()?, name, enabled).await?;
+    show(json, &json!({"success": true, "key": whole(&key)}), || key.record.id.to_string())
 }
 
 async fn delete(at: &At<'_>, json: bool, id: &KeyId) -> anyhow::Result<()> {
@@ -152,21 +151,8 @@ fn refusal(error: PutKeyError) -> anyhow::Error {
     }
 }
 
-/// As the API lists it: with a warning, where keys of its pool share one limit.
-fn listed(key: &ListedKey, all: &[ListedKey]) -> Value {
-    let ListedKey { record, standing, shares_limit_with: others } = key;
-    let mut value = whole(record, standing);
-    if !others.is_empty() {
-        let ids = all.iter().map(|key| &key.record.id).filter(|id| **id == record.id || others.contains(*id));
-        let ids: Vec<_> = ids.collect();
-        let message = format!("These {} keys share one limit.", ids.len());
-        value["warning"] = json!({"code": "shared_limit", "message": message, "keyIds": ids});
-    }
-    value
-}
-
-/// As the API shows it.
-fn whole(key: &KeyRecord, standing: &Standing) -> Value {
+/// As the API shows it: with a warning, where keys of its pool share one limit.
+fn whole(ListedKey { record: key, standing, shares_limit }: &ListedKey) -> Value {
     let mut value = json!({
         "id": key.id,
         "providerId": key.provider,
@@ -193,6 +179,10 @@ fn whole(key: &KeyRecord, standing: &Standing) -> Value {
     }
     if let Some(at) = standing.available_at {
         value["availableAt"] = json!(at);
+    }
+    if !shares_limit.is_empty() {
+        let message = format!("These {} keys share one limit.", shares_limit.len());
+        value["warning"] = json!({"code": "shared_limit", "message": message, "keyIds": shares_limit});
     }
     value
 }
