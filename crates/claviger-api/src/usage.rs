@@ -1,14 +1,15 @@
 //! `GET /api/workspaces/{id}/usage`
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use claviger_app::access::ListKeys;
-use claviger_app::usage::{KEPT, UsageError};
-use claviger_app::{UsageBucket, UseCounts};
+use claviger_app::UseCounts;
+use claviger_app::access::{ListKeys, Permit};
+use claviger_app::usage::{KEPT, Usage, UsageError};
 use claviger_core::{Catalogue, KeyId, ProviderId, Timestamp};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -21,6 +22,13 @@ use crate::{Shared, owners};
 
 /// Milliseconds.
 const DAY: i64 = 24 * 3_600_000;
+
+/// How many buckets an answer has at most: enough for a provider's ten keys over all hours that are kept.
+const MOST: usize = 10_000;
+
+/// How much time is read at once, in milliseconds: whole days, so that none is summed up in two parts. A workspace with
+/// ten keys of every provider has some 60,000 hours in it.
+const PORTION: i64 = 7 * DAY;
 
 /// Why usage is not told.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +68,12 @@ pub(crate) struct UsageParameters {
     /// By the hour, or by the day in UTC.
     #[param(required = false, default = "hour", pattern = "^(hour|day)$")]
     bucket: String,
+    /// How many buckets at most.
+    #[param(minimum = 1, maximum = 10_000, default = 10_000, required = false)]
+    limit: u32,
+    /// The `nextCursor` of the answer before, with the same `from`, `to` and `bucket`; absent at first.
+    #[param(required = false)]
+    cursor: String,
 }
 
 /// What is asked for.
@@ -68,6 +82,31 @@ struct Asked {
     from: Timestamp,
     to: Timestamp,
     bucket: Bucket,
+    limit: usize,
+    after: Option<Place>,
+}
+
+/// A bucket's place in the order of all.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    start: Timestamp,
+    key: KeyId,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.start.as_millis(), self.key)
+    }
+}
+
+impl FromStr for Place {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (start, key) = text.split_once('.').ok_or(())?;
+        let start = Timestamp::from_millis(start.parse().map_err(|_| ())?);
+        Ok(Self { start, key: key.parse().map_err(|_| ())? })
+    }
 }
 
 impl Asked {
@@ -88,7 +127,33 @@ impl Asked {
             let days = KEPT.as_secs() / Duration::from_hours(24).as_secs();
             return Err(QueryError::form("from", format_args!("at most {days} days before to")));
         }
-        Ok(Self { provider, from, to, bucket })
+        let limit = parameters.read("limit", format_args!("a number from 1 to {MOST}"))?.unwrap_or(MOST);
+        if !(1..=MOST).contains(&limit) {
+            return Err(QueryError::form("limit", format_args!("a number from 1 to {MOST}")));
+        }
+        let after = parameters.read("cursor", "the nextCursor of the answer before")?;
+        Ok(Self { provider, from, to, bucket, limit, after })
+    }
+
+    /// Reads a portion after the other, until there is one bucket more than there is room for, or time has ended.
+    async fn answer(&self, usage: &Usage, permit: &Permit<ListKeys>) -> Result<UsageShown, UsageError> {
+        let mut sums: BTreeMap<Place, UseCounts> = BTreeMap::new();
+        // Of a day that began before it was asked for, only the rest counts.
+        let mut from = self.after.as_ref().map_or(self.from, |after| after.start.max(self.from));
+        loop {
+            let day = from.as_millis().div_euclid(DAY) * DAY;
+            let until = Timestamp::from_millis(day.saturating_add(PORTION)).min(self.to);
+            for hour in usage.hours(permit, self.provider.as_ref(), from, until).await? {
+                let place = Place { start: self.bucket.start(hour.start), key: hour.key };
+                if self.after.as_ref().is_none_or(|after| place > *after) {
+                    *sums.entry(place).or_default() += hour.counts;
+                }
+            }
+            if until >= self.to || sums.len() > self.limit {
+                return Ok(UsageShown::of(sums, self.limit));
+            }
+            from = until;
+        }
     }
 }
 
@@ -116,17 +181,22 @@ impl Bucket {
     fn start(self, hour: Timestamp) -> Timestamp {
         match self {
             Self::Hour => hour,
-            Self::Day => Timestamp::from_millis(hour.as_millis() / DAY * DAY),
+            Self::Day => Timestamp::from_millis(hour.as_millis().div_euclid(DAY) * DAY),
         }
     }
 }
 
 /// How a workspace's keys were used.
 #[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 #[schema(as = Usage)]
 pub(crate) struct UsageShown {
     /// By time, then by key.
     buckets: Vec<BucketShown>,
+    /// The cursor of what follows; absent where that was all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    next_cursor: Option<String>,
 }
 
 /// How one key was used in one hour or day.
@@ -145,13 +215,16 @@ pub(crate) struct BucketShown {
 }
 
 impl UsageShown {
-    fn of(hours: Vec<UsageBucket>, bucket: Bucket) -> Self {
-        let mut sums: BTreeMap<(Timestamp, KeyId), UseCounts> = BTreeMap::new();
-        for hour in hours {
-            *sums.entry((bucket.start(hour.start), hour.key)).or_default() += hour.counts;
-        }
-        let shown = |((start, key_id), counts): (_, UseCounts)| BucketShown { start, key_id, counts: counts.into() };
-        Self { buckets: sums.into_iter().map(shown).collect() }
+    fn of(sums: BTreeMap<Place, UseCounts>, limit: usize) -> Self {
+        let is_all = sums.len() <= limit;
+        let last = sums.keys().nth(limit - 1).filter(|_| !is_all);
+        let next_cursor = last.map(Place::to_string);
+        let shown = |(place, counts): (Place, UseCounts)| BucketShown {
+            start: place.start,
+            key_id: place.key,
+            counts: counts.into(),
+        };
+        Self { buckets: sums.into_iter().take(limit).map(shown).collect(), next_cursor }
     }
 }
 
@@ -159,7 +232,8 @@ impl UsageShown {
 ///
 /// How the requests of each of its own keys ended, by the hour or the day; where there were none, a bucket is missing.
 /// Counted are the hours that began at `from` or later, and before `to`: a day that is not wholly in between is told in
-/// part. Each node writes its counts every few seconds. Hours are kept for 35 days, or until their key is deleted.
+/// part. Each node writes its counts every few seconds. Hours are kept for 35 days, or until their key is deleted. What is
+/// asked for one provider always fits into one answer; otherwise `nextCursor` may tell where to go on.
 #[utoipa::path(
     get,
     path = "/api/workspaces/{id}/usage",
@@ -176,6 +250,5 @@ pub(crate) async fn show(
 ) -> Result<Json<UsageShown>, Problem> {
     let usage = &api.app.usage;
     let asked = Asked::read(&parameters, &api.app.catalogue, usage.now()).map_err(ShowError::Query)?;
-    let hours = usage.hours(&permit, asked.provider.as_ref(), asked.from, asked.to).await;
-    Ok(Json(UsageShown::of(hours.map_err(ShowError::Usage)?, asked.bucket)))
+    Ok(Json(asked.answer(usage, &permit).await.map_err(ShowError::Usage)?))
 }

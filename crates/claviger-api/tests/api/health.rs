@@ -508,6 +508,44 @@ async fn requests_are_counted_by_their_ends_and_by_the_hour() {
 }
 
 #[tokio::test]
+async fn usage_comes_in_pages_that_are_the_whole_together() {
+    let world = World::new().await;
+    for _ in 0..3 {
+        world.key("openai").await;
+    }
+    let (acme, openai) = ("acme".parse().unwrap(), "openai".parse().unwrap());
+    // Over more days than are read at once, and with gaps.
+    for hours in [0, 1, 24, 24 * 9, 24 * 20] {
+        world.test.clock.advance(Duration::from_hours(hours));
+        for _ in 0..3 {
+            let (_secret, lease) = world.test.app.keyring.lease(&acme, &openai).await.unwrap();
+            lease.end(answered(200));
+        }
+        world.test.app.keyring.write_uses().await.unwrap();
+    }
+    let ask = async |rest: String| {
+        let path = format!("/api/workspaces/acme/usage?from=2026-01-01T00:00:00Z&to=2026-02-01T12:00:00Z{rest}");
+        world.done("GET", &path, Value::Null).await
+    };
+    for (bucket, count) in [("hour", 15), ("day", 12)] {
+        let whole = ask(format!("&bucket={bucket}")).await;
+        let buckets = whole["buckets"].as_array().unwrap();
+        assert_eq!((buckets.len(), whole.get("nextCursor")), (count, None));
+        for limit in [1, 2, 3, 5, count - 1, count] {
+            let (mut all, mut cursor) = (Vec::new(), String::new());
+            loop {
+                let page = ask(format!("&bucket={bucket}&limit={limit}{cursor}")).await;
+                all.extend(page["buckets"].as_array().unwrap().clone());
+                let Some(next) = page.get("nextCursor") else { break };
+                assert_eq!(page["buckets"].as_array().unwrap().len(), limit);
+                cursor = format!("&cursor={}", next.as_str().unwrap());
+            }
+            assert_eq!(&all, buckets, "{bucket}, {limit} a page");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_question_for_usage_has_its_form() {
     let world = World::new().await;
     let path = |rest: &str| format!("/api/workspaces/acme/usage?{rest}");
@@ -518,6 +556,10 @@ async fn a_question_for_usage_has_its_form() {
         ("to=2026-13-01T00:00:00Z", "invalid_input", "to"),
         ("from=2026-01-02T00:00:00Z", "invalid_input", "from"),
         ("from=2026-01-01T00:00:00Z&to=2026-02-05T00:00:00.001Z", "invalid_input", "from"),
+        ("limit=0", "invalid_input", "limit"),
+        ("limit=10001", "invalid_input", "limit"),
+        ("cursor=1", "invalid_input", "cursor"),
+        ("cursor=1.nonsense", "invalid_input", "cursor"),
         ("providerId=nonsense", "unknown_provider", "providerId"),
     ] {
         let answer = world.ask(&world.root, "GET", &path(rest), Value::Null).await;
