@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a panic with its message is the finding")]
 
 mod bodies;
+mod encoding;
 mod path;
 mod sealed;
 mod token;
@@ -13,6 +14,7 @@ mod verdict;
 mod waits;
 
 pub use bodies::bodies;
+pub use encoding::encoding;
 pub use path::path;
 pub use sealed::sealed;
 pub use token::token;
@@ -23,5 +25,12 @@ pub use waits::waits;
 pub type Target = fn(&[u8]);
 
 /// Every target with its name, which its folder of seeds and its program have too.
-pub const TARGETS: [(&str, Target); 6] =
-    [("bodies", bodies), ("path", path), ("sealed", sealed), ("token", token), ("verdict", verdict), ("waits", waits)];
+pub const TARGETS: [(&str, Target); 7] = [
+    ("bodies", bodies),
+    ("encoding", encoding),
+    ("path", path),
+    ("sealed", sealed),
+    ("token", token),
+    ("verdict", verdict),
+    ("waits", waits),
+];

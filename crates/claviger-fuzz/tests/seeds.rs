@@ -37,6 +37,11 @@ fn bodies_take_their_seeds() {
 }
 
 #[test]
+fn encodings_take_their_seeds() {
+    takes_its_seeds("encoding", target("encoding"));
+}
+
+#[test]
 fn paths_take_their_seeds() {
     takes_its_seeds("path", target("path"));
 }

@@ -34,6 +34,7 @@ mod upstream;
 pub use body::{BoxError, Reply};
 pub use certificate::{Certificate, CertificateError, wrap_unverified};
 pub use courier::GatewayCourier;
+pub use encoding::decode;
 pub use front::{ControlPlane, Front, FrontError, FrontSettings, Patience};
 pub use listeners::Listeners;
 pub use metrics::GatewayMetrics;
