@@ -1,5 +1,7 @@
 //! Keys that come from Sim.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -378,10 +380,22 @@ fn a_password_is_taken_from_everywhere_but_an_argument_and_is_told_nowhere() {
     let (bare, password) = sim.bare_url();
     std::fs::write(deployment.folder().join("sim.url"), format!("{}\n", sim.url())).unwrap();
     let with_password = deployment.clone().with("PGPASSWORD", &password);
+    let (open, mine) = (deployment.folder().join("open.pgpass"), deployment.folder().join(".pgpass"));
+    for (file, mode) in [(&open, 0o644), (&mine, 0o600)] {
+        std::fs::write(file, format!("*:*:*:postgres:{password}\n")).unwrap();
+        std::fs::set_permissions(file, Permissions::from_mode(mode)).unwrap();
+    }
+    let with_passfile = deployment.clone().with("PGPASSFILE", mine.to_str().unwrap());
+    let at_home = deployment.clone().with("HOME", deployment.folder().to_str().unwrap());
+    // A file that others may read counts for nothing.
+    let with_open_file = deployment.clone().with("PGPASSFILE", open.to_str().unwrap());
     let wrong = random_secret();
     let elsewhere = sim.url_as("postgres", &wrong);
-    let rows: [(&Deployment, &[&str], i32, &str); 7] = [
+    let rows: [(&Deployment, &[&str], i32, &str); 10] = [
         (&with_password, &["--from", &bare], 0, "taken"),
+        (&with_passfile, &["--from", &bare], 0, "already there"),
+        (&at_home, &["--from", &bare], 0, "already there"),
+        (&with_open_file, &["--from", &bare], 1, "Permissions are not strict enough"),
         (&deployment, &["--from-file", "sim.url"], 0, "already there"),
         (&deployment, &["--from-env", "SIM_URL"], 0, "already there"),
         (&deployment, &["--from", &sim.url()], 1, "PGPASSWORD"),

@@ -108,8 +108,6 @@ pub struct Importer<'a> {
     workspaces: Permit<ManageWorkspaces>,
     organizations: Permit<ManageOrganizations>,
     rehearsal: Option<Rehearsal>,
-    /// Owners that a rehearsal has no need to make a second time.
-    imagined: HashSet<Owner>,
     /// Workspaces that are in another organization here.
     elsewhere: HashSet<WorkspaceId>,
     /// The owner that is known to be there.
@@ -126,7 +124,6 @@ impl<'a> Importer<'a> {
             organizations: principal.permit(None)?,
             principal,
             rehearsal: rehearse.then(Rehearsal::default),
-            imagined: HashSet::new(),
             elsewhere: HashSet::new(),
             at: None,
             made: Made::default(),
@@ -253,7 +250,7 @@ impl<'a> Importer<'a> {
 
     /// Whether a rehearsal has been here before.
     fn is_imagined(&mut self, owner: &Owner) -> bool {
-        self.rehearsal.is_some() && !self.imagined.insert(owner.clone())
+        self.rehearsal.as_mut().is_some_and(|rehearsal| rehearsal.has_made(owner))
     }
 }
 
