@@ -71,24 +71,36 @@ enum State {
     },
     /// The origin is left alone. How often in a row it was found to fail.
     Open { until: Instant, times: u32 },
-    /// One request tries the origin.
+    /// One request tries the origin. By `until` it knows that the trial is still its own.
     Trial { until: Instant, times: u32 },
 }
 
+/// A request that was let through. Where it ends without a word about the origin, as when its caller leaves, the next
+/// request may try in its place.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    breaker: &'a Breaker,
+    /// Until when its trial keeps others out, where it is one.
+    trial: Option<Instant>,
+}
+
 impl State {
-    /// A request comes: it goes through, or is told how long the origin is left alone.
-    fn admit(self, now: Instant) -> (Self, Result<(), Duration>) {
+    /// A request comes: it goes through, perhaps as a trial, or is told how long the origin is left alone.
+    fn admit(self, now: Instant) -> (Self, Result<Option<Instant>, Duration>) {
         match self {
-            Self::Well | Self::Failing { .. } => (self, Ok(())),
+            Self::Well | Self::Failing { .. } => (self, Ok(None)),
             Self::Open { until, .. } if now < until => (self, Err(until - now)),
-            // Whoever had the last trial was lost.
             Self::Trial { until, .. } if now < until => (self, Err(FIRST.min(until - now))),
-            Self::Open { times, .. } | Self::Trial { times, .. } => (Self::Trial { until: now + TRIAL, times }, Ok(())),
+            // A trial that takes longer goes on, and keeps nobody out any more.
+            Self::Open { times, .. } | Self::Trial { times, .. } => {
+                let until = now + TRIAL;
+                (Self::Trial { until, times }, Ok(Some(until)))
+            }
         }
     }
 
-    /// A request of a workspace ended.
-    fn after(self, deed: Deed, of: u64, now: Instant) -> Self {
+    /// A request of a workspace ended, which was this trial, or none.
+    fn after(self, deed: Deed, of: u64, trial: Option<Instant>, now: Instant) -> Self {
         let weight = deed.weight();
         match self {
             _ if deed == Deed::Answered => Self::Well,
@@ -104,16 +116,16 @@ impl State {
             Self::Well | Self::Failing { .. } => {
                 Self::Failing { failures: weight, last: now, whose: of, provoked: deed == Deed::Overloaded }
             }
-            Self::Trial { times, .. } => Self::open(times.saturating_add(1), now),
-            // Of a request that began before it opened.
-            Self::Open { .. } => self,
+            Self::Trial { until, times } if trial == Some(until) => Self::open(times.saturating_add(1), now),
+            // Of a request that began before it opened, or was a trial for too long.
+            Self::Open { .. } | Self::Trial { .. } => self,
         }
     }
 
-    /// A request that was let through was not sent: the next one may try.
-    fn given_back(self, now: Instant) -> Self {
+    /// This trial ended without a word about the origin: the next request may try.
+    fn given_back(self, trial: Instant, now: Instant) -> Self {
         match self {
-            Self::Trial { times, .. } => Self::Open { until: now, times },
+            Self::Trial { until, times } if trial == until => Self::Open { until: now, times },
             _ => self,
         }
     }
@@ -126,31 +138,36 @@ impl State {
 
 impl Breaker {
     /// Lets a request through, or says for how long the origin is left alone.
-    pub(crate) fn admit(&self) -> Result<(), Duration> {
+    pub(crate) fn admit(&self) -> Result<Pass<'_>, Duration> {
         if !self.troubled.load(Ordering::Relaxed) {
-            return Ok(());
+            return Ok(Pass { breaker: self, trial: None });
         }
         let mut state = self.state.lock();
         let (next, admitted) = state.admit(Instant::now());
         *state = next;
-        admitted
+        admitted.map(|trial| Pass { breaker: self, trial })
     }
+}
 
-    /// A request that was let through ended. `of` says whose it was, by any number.
-    pub(crate) fn note(&self, deed: Deed, of: impl FnOnce() -> u64) {
-        if deed == Deed::Answered && !self.troubled.load(Ordering::Relaxed) {
+impl Pass<'_> {
+    /// The request ended so. `of` says whose it was, by any number.
+    pub(crate) fn note(mut self, deed: Deed, of: impl FnOnce() -> u64) {
+        let breaker = self.breaker;
+        let trial = self.trial.take();
+        if deed == Deed::Answered && !breaker.troubled.load(Ordering::Relaxed) {
             return;
         }
-        let mut state = self.state.lock();
-        *state = state.after(deed, of(), Instant::now());
-        self.troubled.store(*state != State::Well, Ordering::Relaxed);
+        let mut state = breaker.state.lock();
+        *state = state.after(deed, of(), trial, Instant::now());
+        breaker.troubled.store(*state != State::Well, Ordering::Relaxed);
     }
+}
 
-    /// A request that was let through was not sent.
-    pub(crate) fn give_back(&self) {
-        if self.troubled.load(Ordering::Relaxed) {
-            let mut state = self.state.lock();
-            *state = state.given_back(Instant::now());
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        if let Some(trial) = self.trial {
+            let mut state = self.breaker.state.lock();
+            *state = state.given_back(trial, Instant::now());
         }
     }
 }
@@ -165,19 +182,19 @@ mod tests {
     #[test]
     fn only_failures_in_a_row_open_it() {
         let now = Instant::now();
-        let mut state = State::default().after(Deed::Overloaded, OTHER, now);
+        let mut state = State::default().after(Deed::Overloaded, OTHER, None, now);
         for _ in 1..TOO_MUCH - 1 {
-            state = state.after(Deed::Overloaded, ONE, now);
+            state = state.after(Deed::Overloaded, ONE, None, now);
         }
-        assert_eq!(state.admit(now).1, Ok(()));
-        assert_eq!(state.after(Deed::Overloaded, ONE, now).admit(now).1, Err(FIRST));
-        assert_eq!(state.after(Deed::Overloaded, ONE, now + ROW).admit(now).1, Ok(()), "the row is over");
-        state = state.after(Deed::Answered, ONE, now);
+        assert_eq!(state.admit(now).1, Ok(None));
+        assert_eq!(state.after(Deed::Overloaded, ONE, None, now).admit(now).1, Err(FIRST));
+        assert_eq!(state.after(Deed::Overloaded, ONE, None, now + ROW).admit(now).1, Ok(None), "the row is over");
+        state = state.after(Deed::Answered, ONE, None, now);
         for _ in 0..4 {
-            state = state.after(Deed::Unreachable, ONE, now);
+            state = state.after(Deed::Unreachable, ONE, None, now);
         }
-        assert_eq!(state.admit(now).1, Ok(()));
-        assert_eq!(state.after(Deed::Unreachable, ONE, now).admit(now).1, Err(FIRST));
+        assert_eq!(state.admit(now).1, Ok(None));
+        assert_eq!(state.after(Deed::Unreachable, ONE, None, now).admit(now).1, Err(FIRST));
     }
 
     #[test]
@@ -185,10 +202,10 @@ mod tests {
         let now = Instant::now();
         let mut state = State::default();
         for _ in 0..10 * TOO_MUCH {
-            state = state.after(Deed::Overloaded, ONE, now);
+            state = state.after(Deed::Overloaded, ONE, None, now);
         }
-        assert_eq!(state.admit(now).1, Ok(()));
-        assert_eq!(state.after(Deed::Overloaded, OTHER, now).admit(now).1, Err(FIRST));
+        assert_eq!(state.admit(now).1, Ok(None));
+        assert_eq!(state.after(Deed::Overloaded, OTHER, None, now).admit(now).1, Err(FIRST));
     }
 
     #[test]
@@ -200,13 +217,67 @@ mod tests {
             assert_eq!(state.admit(now).1, Err(expected));
             now += expected;
             let (trial, admitted) = state.admit(now);
-            assert_eq!(admitted, Ok(()));
+            let mine = admitted.unwrap();
+            assert!(mine.is_some());
             assert_eq!(trial.admit(now).1, Err(FIRST), "a second trial");
-            assert_eq!(trial.admit(now + TRIAL).1, Ok(()), "the first trial was lost");
-            assert_eq!(trial.given_back(now).admit(now).1, Ok(()), "the first trial did not take place");
-            state = trial.after(Deed::Overloaded, ONE, now);
-            assert_eq!(state.after(Deed::Unreachable, ONE, now), state, "late failures");
+            assert_eq!(trial.after(Deed::Unreachable, ONE, None, now), trial, "a failure of before the trial");
+            let next = trial.admit(now + TRIAL).0;
+            assert!(next != trial, "the trial takes too long");
+            assert_eq!(next.after(Deed::Overloaded, ONE, mine, now + TRIAL), next, "the trial is another's by then");
+            state = trial.after(Deed::Overloaded, ONE, mine, now);
+            assert_eq!(state.after(Deed::Unreachable, ONE, None, now), state, "late failures");
         }
-        assert_eq!(state.after(Deed::Answered, ONE, now), State::default());
+        assert_eq!(state.after(Deed::Answered, ONE, None, now), State::default());
+    }
+
+    /// A breaker that has left its origin alone for long enough.
+    fn to_be_tried() -> Breaker {
+        let breaker = Breaker::default();
+        for _ in 0..5 {
+            breaker.admit().unwrap().note(Deed::Unreachable, || ONE);
+        }
+        let mut state = breaker.state.lock();
+        let State::Open { times, .. } = *state else { panic!("{state:?}") };
+        *state = State::Open { until: Instant::now(), times };
+        drop(state);
+        breaker
+    }
+
+    #[test]
+    fn a_trial_that_is_given_up_is_the_next_requests_and_nobody_elses_word_ends_it() {
+        let breaker = to_be_tried();
+        for _ in 0..3 {
+            let trial = breaker.admit().unwrap();
+            // However many are refused meanwhile, they open it to nobody.
+            for _ in 0..10 {
+                assert!(breaker.admit().is_err());
+            }
+            drop(trial);
+        }
+        let thrown = std::panic::AssertUnwindSafe(|| {
+            let _trial = breaker.admit().unwrap();
+            panic!("in the middle of a trial");
+        });
+        assert!(std::panic::catch_unwind(thrown).is_err());
+        let trial = breaker.admit().unwrap();
+        assert!(breaker.admit().is_err());
+        trial.note(Deed::Answered, || ONE);
+        assert!(breaker.admit().is_ok() && breaker.admit().is_ok());
+        assert_eq!(*breaker.state.lock(), State::Well);
+    }
+
+    #[test]
+    fn only_a_trial_gives_a_trial_back() {
+        let breaker = Breaker::default();
+        // Let through while requests still were.
+        let early = breaker.admit().unwrap();
+        for _ in 0..5 {
+            breaker.admit().unwrap().note(Deed::Unreachable, || ONE);
+        }
+        let before = *breaker.state.lock();
+        assert!(matches!(before, State::Open { .. }));
+        *breaker.state.lock() = before.admit(Instant::now() + FIRST).0;
+        drop(early);
+        assert!(breaker.admit().is_err(), "somebody else's trial goes on");
     }
 }

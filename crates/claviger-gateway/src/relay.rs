@@ -225,25 +225,27 @@ impl Gateway {
         let mut last: Option<Provided> = None;
         loop {
             let leased = match breaker.admit() {
-                Ok(()) => self.lease(&asked, &tried).await,
+                Ok(pass) => self.lease(&asked, &tried).await.map(|(secret, lease)| (pass, secret, lease)),
                 Err(wait) => Err(Refusal::Unavailable(wait)),
             };
-            let (secret, lease) = match leased {
+            let (pass, secret, lease) = match leased {
                 Ok(leased) => leased,
                 Err(refusal) => {
-                    breaker.give_back();
                     return last.map_or(Err(refusal), |provided| Ok(self.pass_on(provided, &mut asked, attempts)));
                 }
             };
             attempts += 1;
             let limit = self.settings.replay_limit;
-            let request = asked.request(&secret, &lease, (limit, &upstreams.budget));
-            let request = request.inspect_err(|_| breaker.give_back())?;
+            let request = asked.request(&secret, &lease, (limit, &upstreams.budget))?;
             // In the request alone from here on.
             drop(secret);
             let answered = match self.send(upstreams, &asked, request).await {
                 Ok(answered) => answered,
                 Err(refusal) => {
+                    // Nothing else says anything about the origin.
+                    if matches!(refusal, Refusal::Unreachable) {
+                        pass.note(Deed::Unreachable, || asked.number());
+                    }
                     // Nothing was sent with this key.
                     let before = last.filter(|_| matches!(refusal, Refusal::Unreachable));
                     let Some(before) = before else {
@@ -262,7 +264,7 @@ impl Gateway {
                 "answered"
             );
             let is_trouble = verdict.class == Class::Overloaded;
-            breaker.note(deed(verdict), || asked.number());
+            pass.note(deed(verdict), || asked.number());
             let again = verdict.class.is_about_the_key() || (is_trouble && overloads < self.settings.retry_overloaded);
             if again && lease.has_others() && Instant::now() < until {
                 provided.lost = asked.body.lost();
@@ -299,16 +301,9 @@ impl Gateway {
         };
         match tokio::time::timeout(self.settings.response_timeout, sending).await {
             Ok(Ok(answered)) => Ok(answered),
-            Ok(Err(SendError::Unreachable)) => {
-                self.breakers[address.number].note(Deed::Unreachable, || asked.number());
-                Err(Refusal::Unreachable)
-            }
+            Ok(Err(SendError::Unreachable)) => Err(Refusal::Unreachable),
             Ok(Err(SendError::BrokenOff)) => Err(Refusal::BrokenOff),
-            Ok(Err(SendError::BodyTooSlow)) => {
-                // It says nothing about the origin, and must not keep others from trying it.
-                self.breakers[address.number].give_back();
-                Err(Refusal::BodyTooSlow)
-            }
+            Ok(Err(SendError::BodyTooSlow)) => Err(Refusal::BodyTooSlow),
             Err(_) => Err(Refusal::NoAnswer),
         }
     }

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use crate::fixture::{Fixture, Raw, Setup, open_door, patient};
 
 pub(crate) const CHAT: &str = "/gateway/openai/v1/chat/completions";
+const MODELS: &str = "/gateway/openai/v1/models";
 pub(crate) const MOMENT: Duration = Duration::from_millis(100);
 
 pub(crate) fn impatient() -> GatewaySettings {
@@ -241,20 +242,44 @@ async fn ask_address(fixture: &Fixture) -> String {
     raw.read_to_end().await
 }
 
-#[tokio::test]
-async fn a_body_that_does_not_come_does_not_keep_others_from_trying_an_origin_again() {
-    let fixture = streaming(impatient(), 1, 0).await;
+/// Has the origin fail until it is left alone.
+async fn have_it_left_alone(fixture: &Fixture) {
     fixture.mock.set_behaviour("openai", "*", Behaviour::status(500)).unwrap();
     let other = fixture.test.workspace("other").await;
     fixture.test.key(&other, "openai").await;
     let token = fixture.test.runtime_token(&other).await;
     let (one, other) = (fixture.client(), fixture.client().with_token(&token));
-    let models = "/gateway/openai/v1/models";
-    // Of several workspaces, until the origin is left alone.
-    while one.send(Method::GET, models, &json!(null)).await.status != StatusCode::SERVICE_UNAVAILABLE {
-        other.send(Method::GET, models, &json!(null)).await;
+    // It takes the failures of several workspaces.
+    while one.send(Method::GET, MODELS, &json!(null)).await.status != StatusCode::SERVICE_UNAVAILABLE {
+        other.send(Method::GET, MODELS, &json!(null)).await;
     }
     fixture.mock.clear_behaviours();
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_in_the_middle_of_a_trial_leaves_it_to_the_next_request() {
+    let fixture = streaming(patient(), 1, 0).await;
+    have_it_left_alone(&fixture).await;
+    fixture.mock.set_behaviour("openai", "*", Behaviour { delay_ms: 600_000, ..Behaviour::default() }).unwrap();
+    // Whoever is let through has to wait.
+    let trial = loop {
+        let mut raw = ask(&fixture).await;
+        tokio::select! {
+            refused = raw.read_until("\r\n\r\n") => assert!(refused.starts_with("HTTP/1.1 503"), "{refused}"),
+            _ = fixture.mock.wait_until(|counts| counts.active == 1) => break raw,
+        }
+    };
+    drop(trial);
+    fixture.mock.wait_until(|counts| counts.active == 0).await;
+    fixture.mock.clear_behaviours();
+    assert_eq!(fixture.client().send(Method::GET, MODELS, &json!(null)).await.status, StatusCode::OK);
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_does_not_keep_others_from_trying_an_origin_again() {
+    let fixture = streaming(impatient(), 1, 0).await;
+    have_it_left_alone(&fixture).await;
     // The first one that is let through again has no body to send.
     loop {
         let mut raw = fixture.connect().await;
@@ -265,7 +290,7 @@ async fn a_body_that_does_not_come_does_not_keep_others_from_trying_an_origin_ag
         }
         assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     }
-    assert_eq!(one.send(Method::GET, models, &json!(null)).await.status, StatusCode::OK);
+    assert_eq!(fixture.client().send(Method::GET, MODELS, &json!(null)).await.status, StatusCode::OK);
     fixture.close().await;
 }
 
