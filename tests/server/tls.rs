@@ -1,6 +1,5 @@
 //! Providers with https, and callers.
 
-use std::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use claviger_testkit::{Answer, Deployment, Running, random_secret};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, Version};
@@ -17,6 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -77,7 +77,11 @@ impl Provider {
                 connections.spawn(async move {
                     // A client that does not trust the certificate leaves here.
                     let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let answer = service_fn(|request| std::future::ready(note(&books, &request)));
+                    let answer = service_fn(|request: Request<Incoming>| {
+                        let answer = note(&books, &request);
+                        // To whole requests alone.
+                        async move { request.into_body().collect().await.map(|_| answer) }
+                    });
                     // A client may leave as it likes.
                     let _ =
                         auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer).await;
@@ -92,11 +96,10 @@ impl Provider {
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a service answers a result")]
-fn note(seen: &Seen, request: &Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+fn note(seen: &Seen, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let key = request.headers()["authorization"].to_str().unwrap().to_owned();
     seen.lock().unwrap().push((request.version(), key));
-    Ok(Response::new(Full::from("over TLS")))
+    Response::new(Full::from("over TLS"))
 }
 
 /// Sends a request to a provider at `https://<host>:<port>`, through a server that trusts one authority.
@@ -129,6 +132,41 @@ async fn a_provider_with_a_certificate_of_a_private_authority_is_reached() {
         let (answer, _) = relay(&authority, "localhost", &provider, &secret).await;
         assert_eq!((answer.status.as_u16(), &*answer.bytes), (200, &b"over TLS"[..]), "{protocols:?}");
         assert_eq!(provider.seen(), [(version, format!("Bearer {secret}"))], "{protocols:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_that_does_not_come_is_not_waited_for_whatever_the_provider_speaks() {
+    let authority = Authority::new();
+    for protocol in ["http/1.1", "h2"] {
+        let provider = Provider::start(authority.server("localhost", &[protocol])).await;
+        let deployment = Deployment::new();
+        let roots = deployment.folder().join("roots.pem");
+        fs::write(&roots, authority.0.pem()).unwrap();
+        let deployment = deployment
+            .with("SSL_CERT_FILE", roots.to_str().unwrap())
+            .with("CLAVIGER_SERVER__STALL_TIMEOUT", "1s")
+            .with_provider("openai", &format!("https://localhost:{}", provider.address.port()));
+        let server = deployment.serve();
+        let token = acme(&server, "openai", &[random_secret()]).await;
+        // With one key the body streams through, and with two it is recorded.
+        for _ in 0..2 {
+            let mut raw = TcpStream::connect(server.process.url().strip_prefix("http://").unwrap()).await.unwrap();
+            let head = format!(
+                "POST /gateway/openai/v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
+                 content-length: 100\r\nconnection: close\r\n\r\n{{"
+            );
+            raw.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            // It may be reset at the end, as not all was read that came.
+            let _ = raw.read_to_end(&mut answer).await;
+            let answer = String::from_utf8_lossy(&answer);
+            assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_too_slow"), "{protocol}: {answer}");
+            server.key("acme", "openai", &random_secret()).await;
+        }
+        // It says nothing about the key.
+        let counts = &server.keys("acme").await[0]["counts"];
+        assert_eq!(counts["providerErrors"], 0, "{protocol}: {counts}");
     }
 }
 

@@ -32,13 +32,15 @@ pub(crate) enum Deed {
     Overloaded,
     /// It could not be reached.
     Unreachable,
+    /// It took the request, and there was no answer. Why is not known, so that only a trial counts it.
+    Silent,
 }
 
 impl Deed {
     /// What it counts for. A connection that fails costs the caller more than an answer, and means more.
     fn weight(self) -> u32 {
         match self {
-            Self::Answered => 0,
+            Self::Answered | Self::Silent => 0,
             Self::Overloaded => 1,
             Self::Unreachable => 20,
         }
@@ -104,6 +106,10 @@ impl State {
         let weight = deed.weight();
         match self {
             _ if deed == Deed::Answered => Self::Well,
+            Self::Trial { until, times } if trial == Some(until) => Self::open(times.saturating_add(1), now),
+            // Of a request that began before it opened, or was a trial for too long.
+            Self::Open { .. } | Self::Trial { .. } => self,
+            _ if deed == Deed::Silent => self,
             Self::Failing { failures, last, whose, provoked } if now < last + ROW => {
                 let failures = failures.saturating_add(weight);
                 let provoked = provoked && whose == of && deed == Deed::Overloaded;
@@ -116,9 +122,6 @@ impl State {
             Self::Well | Self::Failing { .. } => {
                 Self::Failing { failures: weight, last: now, whose: of, provoked: deed == Deed::Overloaded }
             }
-            Self::Trial { until, times } if trial == Some(until) => Self::open(times.saturating_add(1), now),
-            // Of a request that began before it opened, or was a trial for too long.
-            Self::Open { .. } | Self::Trial { .. } => self,
         }
     }
 
@@ -189,7 +192,9 @@ mod tests {
         assert_eq!(state.admit(now).1, Ok(None));
         assert_eq!(state.after(Deed::Overloaded, ONE, None, now).admit(now).1, Err(FIRST));
         assert_eq!(state.after(Deed::Overloaded, ONE, None, now + ROW).admit(now).1, Ok(None), "the row is over");
+        assert_eq!(state.after(Deed::Silent, ONE, None, now), state);
         state = state.after(Deed::Answered, ONE, None, now);
+        assert_eq!(state.after(Deed::Silent, ONE, None, now), State::Well);
         for _ in 0..4 {
             state = state.after(Deed::Unreachable, ONE, None, now);
         }
@@ -224,6 +229,7 @@ mod tests {
             let next = trial.admit(now + TRIAL).0;
             assert!(next != trial, "the trial takes too long");
             assert_eq!(next.after(Deed::Overloaded, ONE, mine, now + TRIAL), next, "the trial is another's by then");
+            assert!(matches!(trial.after(Deed::Silent, ONE, mine, now), State::Open { .. }));
             state = trial.after(Deed::Overloaded, ONE, mine, now);
             assert_eq!(state.after(Deed::Unreachable, ONE, None, now), state, "late failures");
         }

@@ -1,6 +1,7 @@
 //! Callers that are slow on purpose, or gone without a word: bodies that do not come.
 
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,6 +19,18 @@ const LEAST_PER_SECOND: u64 = 100;
 #[error("the request's body came too slowly")]
 pub(crate) struct TooSlow;
 
+/// Why a caller's body came to no end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fault {
+    /// It came too slowly.
+    TooSlow,
+    /// The caller broke it off.
+    BrokenOff,
+}
+
+/// What there is to know of a body for whoever gave it away: over HTTP/2, sending it fails without a word on why.
+pub(crate) type Watched = Arc<OnceLock<Fault>>;
+
 /// The body of a caller's request. It breaks off where it comes too slowly: what counts is only the time in which it is
 /// waited for, so that a provider that reads slowly is not the caller's fault.
 #[derive(Debug)]
@@ -31,11 +44,24 @@ pub struct CallerBody {
     came: u64,
     /// Set up when it is first waited for.
     alarm: Option<Pin<Box<Sleep>>>,
+    watched: Option<Watched>,
 }
 
 impl CallerBody {
     pub(crate) fn new(body: Incoming, patience: Duration) -> Self {
-        Self { body, patience, waiting: None, waited: Duration::ZERO, came: 0, alarm: None }
+        Self { body, patience, waiting: None, waited: Duration::ZERO, came: 0, alarm: None, watched: None }
+    }
+
+    /// Where it will be told why it came to no end.
+    pub(crate) fn watch(&mut self) -> Watched {
+        Arc::clone(self.watched.get_or_insert_default())
+    }
+
+    fn fails(&self, fault: Fault) {
+        if let Some(watched) = &self.watched {
+            // The first fault ended it.
+            let _ = watched.set(fault);
+        }
     }
 
     fn poll_too_slow(&mut self, cx: &mut Context<'_>) -> Poll<TooSlow> {
@@ -76,11 +102,17 @@ impl Body for CallerBody {
         match Pin::new(&mut this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let noted = this.note(frame.data_ref().map_or(0, Bytes::len));
+                let noted = noted.inspect_err(|_| this.fails(Fault::TooSlow));
                 Poll::Ready(Some(noted.map(|()| frame).map_err(Into::into)))
             }
-            Poll::Ready(end) => Poll::Ready(end.map(|frame| frame.map_err(Into::into))),
+            Poll::Ready(Some(Err(error))) => {
+                this.fails(Fault::BrokenOff);
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => {
                 let too_slow = ready!(this.poll_too_slow(cx));
+                this.fails(Fault::TooSlow);
                 tracing::info!("a caller sends its request's body too slowly, and is broken off");
                 Poll::Ready(Some(Err(too_slow.into())))
             }

@@ -32,7 +32,7 @@ use crate::credential;
 use crate::forward::{self, Destination, Route};
 use crate::limits::{Full, Place, WorkspaceLimit};
 use crate::metrics::GatewayMetrics;
-use crate::pace::{CallerBody, TooSlow};
+use crate::pace::{CallerBody, Fault, TooSlow, Watched};
 use crate::peek::{self, Opened, View};
 use crate::relayed::Relayed;
 use crate::replay::{Budget, KeptHeaders, Lost, Recording};
@@ -104,6 +104,8 @@ struct Asked<'a> {
     /// For further ones.
     kept: Option<KeptHeaders>,
     body: Asking,
+    /// Why the body came to no end, where it did not.
+    fault: Option<Watched>,
     upgrade: Option<Upgrade>,
     place: Option<Box<Place>>,
 }
@@ -186,7 +188,7 @@ impl Gateway {
             return Err(Refusal::UrlTooLong(URL_LIMIT));
         }
         let upgrade = upgrade::wanted(&mut request);
-        let (request::Parts { method, uri, headers, .. }, body) = request.into_parts();
+        let (request::Parts { method, uri, headers, .. }, mut body) = request.into_parts();
         let address = Address::read(&uri).ok_or_else(|| Refusal::UnknownProvider(String::new()))?;
         let route = self.routes.get(address.provider);
         let provider = route.map(|route| &*route.provider);
@@ -204,10 +206,11 @@ impl Gateway {
         if let (Some(place), Some(_)) = (&mut place, &upgrade) {
             place.is_stream()?;
         }
+        let fault = (!body.is_end_stream()).then(|| body.watch());
         let body = self.body(destination.auth(), body).await?;
         let token = &*token;
         let kept = None;
-        let asked = Asked { destination, token, workspace, method, headers, kept, body, upgrade, place };
+        let asked = Asked { destination, token, workspace, method, headers, kept, body, fault, upgrade, place };
         self.answer(upstreams, asked, request_id).await
     }
 
@@ -242,9 +245,8 @@ impl Gateway {
             let answered = match self.send(upstreams, &asked, request).await {
                 Ok(answered) => answered,
                 Err(refusal) => {
-                    // Nothing else says anything about the origin.
-                    if matches!(refusal, Refusal::Unreachable) {
-                        pass.note(Deed::Unreachable, || asked.number());
+                    if let Some(deed) = deed_of(&refusal) {
+                        pass.note(deed, || asked.number());
                     }
                     // Nothing was sent with this key.
                     let before = last.filter(|_| matches!(refusal, Refusal::Unreachable));
@@ -302,8 +304,11 @@ impl Gateway {
         match tokio::time::timeout(self.settings.response_timeout, sending).await {
             Ok(Ok(answered)) => Ok(answered),
             Ok(Err(SendError::Unreachable)) => Err(Refusal::Unreachable),
-            Ok(Err(SendError::BrokenOff)) => Err(Refusal::BrokenOff),
-            Ok(Err(SendError::BodyTooSlow)) => Err(Refusal::BodyTooSlow),
+            Ok(Err(SendError::BrokenOff)) => Err(match asked.fault.as_ref().and_then(|fault| fault.get()) {
+                Some(Fault::TooSlow) => Refusal::BodyTooSlow,
+                Some(Fault::BrokenOff) => Refusal::BodyBrokeOff,
+                None => Refusal::BrokenOff,
+            }),
             Err(_) => Err(Refusal::NoAnswer),
         }
     }
@@ -450,7 +455,8 @@ impl Gateway {
         tracing::warn!(request_id = shown(request_id), key = %lease.key_id(), code = refusal.code(), "the provider did not answer");
         let mut response = refusal.response();
         Receipt::of(&lease).put(response.headers_mut(), attempts);
-        lease.end(if matches!(refusal, Refusal::BodyTooSlow) { Outcome::Abandoned } else { Outcome::Failed });
+        let is_callers = matches!(refusal, Refusal::BodyTooSlow | Refusal::BodyBrokeOff);
+        lease.end(if is_callers { Outcome::Abandoned } else { Outcome::Failed });
         response
     }
 }
@@ -539,6 +545,15 @@ fn deed(verdict: Verdict) -> Deed {
     match verdict {
         Verdict { class: Class::Overloaded, status, .. } if !matches!(status, 501 | 505) => Deed::Overloaded,
         _ => Deed::Answered,
+    }
+}
+
+/// The same of a request that got no answer. What the caller did to its own body says nothing about the origin.
+fn deed_of(refusal: &Refusal) -> Option<Deed> {
+    match refusal {
+        Refusal::Unreachable => Some(Deed::Unreachable),
+        Refusal::BrokenOff | Refusal::NoAnswer => Some(Deed::Silent),
+        _ => None,
     }
 }
 

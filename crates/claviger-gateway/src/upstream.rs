@@ -4,7 +4,6 @@
 //! connection a request takes. (A general-purpose client does the same at three times the price: it hashes the address,
 //! copies itself, and starts a task for every request.)
 
-use std::error::Error;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +23,6 @@ use tower_service::Service;
 
 use crate::body::Sent;
 use crate::connections::{Connections, Held, Stream};
-use crate::pace::TooSlow;
 use crate::replay::Budget;
 
 /// How much of one answer may wait for a caller that reads slowly, in bytes.
@@ -70,24 +68,8 @@ pub(crate) struct Address {
 pub(crate) enum SendError {
     /// No connection.
     Unreachable,
-    /// The connection broke before there was an answer.
+    /// The connection broke before there was an answer, or the request's body did.
     BrokenOff,
-    /// The caller sent its body too slowly.
-    BodyTooSlow,
-}
-
-impl SendError {
-    /// Of a request that was lost on its way.
-    fn of(error: &hyper::Error) -> Self {
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            if error.is::<TooSlow>() {
-                return Self::BodyTooSlow;
-            }
-            cause = error.source();
-        }
-        Self::BrokenOff
-    }
 }
 
 type Io = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -137,7 +119,7 @@ impl Upstreams {
         while let Some(mut sender) = origin.unpark() {
             match sender.try_send_request(request).await {
                 Ok(response) => return Ok((response, Held::http1(sender, origin))),
-                Err(mut error) => request = error.take_message().ok_or_else(|| SendError::of(error.error()))?,
+                Err(mut error) => request = error.take_message().ok_or(SendError::BrokenOff)?,
             }
         }
         while let Some(stream) = origin.stream() {
@@ -153,7 +135,7 @@ impl Upstreams {
             sent.map_err(|unsent| unsent.err().unwrap_or(SendError::BrokenOff))
         } else {
             let mut sender = self.open_http1(io).await?;
-            let response = sender.send_request(request).await.map_err(|error| SendError::of(&error))?;
+            let response = sender.send_request(request).await.map_err(|_| SendError::BrokenOff)?;
             Ok((response, Held::http1(sender, origin)))
         }
     }
@@ -250,7 +232,7 @@ async fn send_http2(
     match stream.sender.try_send_request(request).await {
         Ok(response) => Ok((response, Held::Stream(stream))),
         Err(mut error) => {
-            let mut unsent = error.take_message().ok_or_else(|| Err(SendError::of(error.error())))?;
+            let mut unsent = error.take_message().ok_or(Err(SendError::BrokenOff))?;
             if let Some(host) = host {
                 unsent.headers_mut().insert(HOST, host);
             }

@@ -1,11 +1,15 @@
 //! Callers that are slow on purpose, and those that want more than they may have at once.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_gateway::{FrontSettings, GatewaySettings, Patience};
 use claviger_mock_provider::Behaviour;
 use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Frame};
 use hyper::client::conn::http2;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -61,6 +65,45 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         raw.write(&format!("{}{{", head(&fixture, 100))).await;
         let answer = raw.read_until("body_too_slow").await;
         assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+        fixture.key("openai").await;
+    }
+    fixture.close().await;
+}
+
+/// A body that begins, and does not go on.
+pub(crate) struct Begun(Option<Bytes>);
+
+impl Body for Begun {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.take().map_or(Poll::Pending, |bytes| Poll::Ready(Some(Ok(Frame::data(bytes)))))
+    }
+}
+
+/// Begins a request's body over HTTP/2, and is told that it does not come.
+pub(crate) async fn is_not_waited_for(fixture: &Fixture, scheme: &str, sender: &mut http2::SendRequest<Begun>) {
+    let request = Request::post(format!("{scheme}://x{CHAT}"))
+        .header("authorization", format!("Bearer {}", fixture.token))
+        .body(Begun(Some(Bytes::from_static(b"{"))))
+        .unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("body_too_slow"), "{body:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_over_http2_is_not_waited_for() {
+    let fixture = streaming(impatient(), 1, 0).await;
+    let io = TokioIo::new(fixture.connect().await.0);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let tasks = TaskTracker::new();
+    tasks.spawn(connection);
+    // With one key the body streams through, and with two it is recorded.
+    for _ in 0..2 {
+        is_not_waited_for(&fixture, "http", &mut sender).await;
         fixture.key("openai").await;
     }
     fixture.close().await;

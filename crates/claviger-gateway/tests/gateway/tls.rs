@@ -23,6 +23,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::task::TaskTracker;
 
 use crate::fixture::{Fixture, Setup, open_door};
+use crate::slow::{impatient, is_not_waited_for};
 
 /// Files as an operator has them.
 struct Files {
@@ -108,6 +109,21 @@ async fn callers_speak_either_http_over_either_tls() {
         assert_eq!((answer.status(), answer.version()), (StatusCode::OK, Version::HTTP_2));
         assert!(!answer.into_body().collect().await.unwrap().to_bytes().is_empty());
     }
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_over_tls_is_not_waited_for() {
+    let files = Files::new();
+    let trusted = files.renew();
+    let door = FrontSettings { certificate: Some(Arc::new(files.read().unwrap())), ..open_door() };
+    let fixture = Fixture::open(Setup { door, gateway: impatient(), ..Setup::default() }, |_| {}).await;
+    fixture.key("openai").await;
+    let stream = connect(&fixture, &trusted, &[&TLS13], "h2").await.unwrap();
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    let tasks = TaskTracker::new();
+    tasks.spawn(connection);
+    is_not_waited_for(&fixture, "https", &mut sender).await;
     fixture.close().await;
 }
 
