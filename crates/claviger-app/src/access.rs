@@ -16,7 +16,7 @@ use claviger_store::{ConsoleSession, PortalPass, Store, StoreError, TokenRecord}
 
 use crate::attempts::{Attempts, BadTokens, TooManyAttempts};
 use crate::client::ClientAddress;
-use crate::live::{Live, Weight};
+use crate::live::{Content, Group, Live};
 
 /// A token that was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -355,6 +355,8 @@ pub struct Access {
 pub(crate) struct KnownToken {
     hash: TokenHash,
     principal: Principal,
+    /// Its workspace's.
+    group: Option<Group>,
 }
 
 impl Access {
@@ -515,27 +517,29 @@ impl Access {
 
     /// Forgets the tokens of a workspace, and those that are just being read.
     pub(crate) fn forget_workspace(&self, workspace: &WorkspaceId) {
-        self.tokens.forget_where(|_, kept| match kept {
-            None | Some(None) => true,
-            Some(Some(token)) => token.principal.workspace.as_ref() == Some(workspace),
-        });
+        self.tokens.forget_group(Group::of(workspace));
     }
 
     /// Forgets every token.
     pub(crate) fn forget_all(&self) {
-        self.tokens.forget_where(|_, _| true);
+        self.tokens.forget_all();
     }
 }
 
-impl Weight for Option<KnownToken> {
+impl Content for Option<KnownToken> {
     /// The slot and the cache's own entry, twice the id, and the record with its workspace.
     fn bytes(&self) -> u64 {
         600
+    }
+
+    fn group(&self) -> Option<Group> {
+        self.as_ref()?.group
     }
 }
 
 impl KnownToken {
     fn of(record: &TokenRecord) -> Self {
-        Self { hash: TokenHash::from_bytes(record.hash), principal: Principal::of(record) }
+        let group = record.workspace.as_ref().map(Group::of);
+        Self { hash: TokenHash::from_bytes(record.hash), principal: Principal::of(record), group }
     }
 }

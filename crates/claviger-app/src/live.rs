@@ -2,13 +2,15 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use claviger_store::StoreError;
 use foldhash::fast::RandomState;
+use foldhash::quality::FixedState;
 use parking_lot::Mutex;
 use quick_cache::sync::{Cache, DefaultLifecycle, EntryAction};
 use quick_cache::{Equivalent, Weighter};
@@ -27,15 +29,67 @@ pub struct Capacity {
     pub bytes: u64,
 }
 
-/// What can say how many bytes it takes in memory, about.
-pub(crate) trait Weight {
+/// What can be kept.
+pub(crate) trait Content {
+    /// How many bytes it takes in memory, about.
     fn bytes(&self) -> u64;
+
+    /// What it is forgotten together with, if anything.
+    fn group(&self) -> Option<Group>;
+}
+
+/// Things that are forgotten together, such as those of one workspace, by a hash of what they share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Group(u64);
+
+impl Group {
+    pub(crate) fn of(shared: &impl Hash) -> Self {
+        Self(FixedState::default().hash_one(shared))
+    }
+}
+
+/// When each group was forgotten last, so that forgetting one touches none of what is kept, however much that is. Groups
+/// share places by their hashes: what is forgotten with another group is read again, which is no harm.
+struct Groups {
+    /// How often any group was forgotten: the time that is written here.
+    now: AtomicU64,
+    forgotten: Box<[AtomicU64]>,
+}
+
+impl Groups {
+    /// Eight bytes for each thing that may be kept, and never more than half a megabyte.
+    fn new(entries: usize) -> Self {
+        let places = entries.clamp(1, 65_536).next_power_of_two();
+        Self { now: AtomicU64::new(0), forgotten: (0..places).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn place(&self, group: Group) -> &AtomicU64 {
+        // There are fewer places than the number counts.
+        let place = group.0 % self.forgotten.len() as u64;
+        &self.forgotten[usize::try_from(place).unwrap_or_default()]
+    }
+
+    fn now(&self) -> u64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    fn forget(&self, group: Group) {
+        // Who asks the database between the two sees the change already, which was made before.
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.place(group).fetch_max(now, Ordering::SeqCst);
+    }
+
+    /// Whether something counts still for which the database was asked then.
+    fn remember(&self, what: &impl Content, asked: u64) -> bool {
+        what.group().is_none_or(|group| self.place(group).load(Ordering::SeqCst) <= asked)
+    }
 }
 
 /// A bounded number of slots, each for one thing of the database. Slots are spread over shards, each with a lock of its
 /// own that is held for a look-up; what a slot keeps is read without any.
 pub(crate) struct Live<K, T, C = ()> {
     trust: Arc<Trust>,
+    groups: Groups,
     slots: Cache<K, Held<T, C>, Weigh, RandomState>,
     /// What a slot weighs at least, so that there are never more than so many.
     least: u64,
@@ -70,6 +124,9 @@ pub(crate) struct Slot<T, C = ()> {
     /// Outlives the readings, for as long as the slot is among the bounded number.
     pub(crate) companion: C,
     kept: ArcSwapOption<T>,
+    /// When the database was asked for what is kept, in the time of the groups. Written after it, and read before it: so
+    /// it may be too early for what is there, and is never too late.
+    asked: AtomicU64,
     state: Mutex<State<T>>,
     /// Held by the one reader that asks the database; the others wait for what it brings.
     reading: tokio::sync::Mutex<()>,
@@ -83,8 +140,8 @@ struct State<T> {
     ended: Option<Ended<T>>,
 }
 
-/// A reading that ended, by its number, and what it brought.
-type Ended<T> = (u64, Result<Arc<T>, Arc<str>>);
+/// A reading that ended, by its number, when it began, and what it brought.
+type Ended<T> = (u64, u64, Result<Arc<T>, Arc<str>>);
 
 /// The reading that this request waited for failed.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +151,7 @@ struct ReadingFailed(Arc<str>);
 impl<K, T, C> Live<K, T, C>
 where
     K: Hash + Eq + Clone,
-    T: Weight,
+    T: Content,
     C: Default,
 {
     pub(crate) fn new(capacity: Capacity, trust: Arc<Trust>) -> Self {
@@ -102,7 +159,7 @@ where
         let bytes = capacity.bytes.max(1);
         let least = bytes.div_ceil(entries as u64);
         let slots = Cache::with(entries, bytes, Weigh, RandomState::default(), DefaultLifecycle::default());
-        Self { trust, slots, least }
+        Self { trust, groups: Groups::new(entries), slots, least }
     }
 
     /// The slot, if there is one.
@@ -136,7 +193,7 @@ where
 
     /// What the slot keeps, if that is true.
     pub(crate) fn kept(&self, slot: &Slot<T, C>) -> Option<Arc<T>> {
-        let kept = slot.kept.load_full()?;
+        let kept = slot.remembered(&self.groups)?;
         self.trust.holds().then_some(kept)
     }
 
@@ -153,7 +210,7 @@ where
         {
             return Ok(stale);
         }
-        let reading = slot.read(&self.trust, read);
+        let reading = slot.read((&self.trust, &self.groups), read);
         let brought = match self.stale(slot) {
             None => reading.await,
             // Who has something to go on with need not wait for a database that hangs.
@@ -189,7 +246,7 @@ where
     }
 
     fn stale(&self, slot: &Slot<T, C>) -> Option<Arc<T>> {
-        slot.kept.load_full().filter(|_| self.trust.in_grace())
+        slot.remembered(&self.groups).filter(|_| self.trust.in_grace())
     }
 
     /// Counts the slot for what it keeps now, unless its place was taken by another one.
@@ -214,13 +271,16 @@ where
         }
     }
 
-    /// Forgets what was read, of everything for which `which` says so. A slot that is being read for the first time
-    /// counts as unknown.
-    pub(crate) fn forget_where(&self, which: impl Fn(&K, Option<&T>) -> bool) {
-        for (key, held) in self.slots.iter() {
-            if which(&key, held.slot.kept.load().as_deref()) {
-                held.slot.forget();
-            }
+    /// Forgets what was read, of a whole group, also by readers that are still on their way and cannot know of which
+    /// group it is.
+    pub(crate) fn forget_group(&self, group: Group) {
+        self.groups.forget(group);
+    }
+
+    /// Forgets what was read, of everything.
+    pub(crate) fn forget_all(&self) {
+        for (_, held) in self.slots.iter() {
+            held.slot.forget();
         }
     }
 
@@ -246,6 +306,7 @@ impl<T, C: Default> Slot<T, C> {
         Self {
             companion: C::default(),
             kept: ArcSwapOption::empty(),
+            asked: AtomicU64::new(0),
             state: Mutex::new(State { age: 0, begun: 0, ended: None }),
             reading: tokio::sync::Mutex::new(()),
         }
@@ -258,12 +319,15 @@ impl<T, C> Slot<T, C> {
     /// that does not answer keeps nobody waiting for longer than two readings take.
     async fn read(
         &self,
-        trust: &Trust,
+        (trust, groups): (&Trust, &Groups),
         read: impl AsyncFnOnce() -> Result<T, StoreError>,
-    ) -> Result<Arc<T>, StoreError> {
+    ) -> Result<Arc<T>, StoreError>
+    where
+        T: Content,
+    {
         let seen = self.state.lock().begun;
         let _turn = self.reading.lock().await;
-        if let Some(kept) = self.kept.load_full()
+        if let Some(kept) = self.remembered(groups)
             && trust.holds()
         {
             return Ok(kept);
@@ -271,8 +335,10 @@ impl<T, C> Slot<T, C> {
         let (age, number) = {
             let mut state = self.state.lock();
             match &state.ended {
-                Some((number, Ok(brought))) if *number > seen => return Ok(Arc::clone(brought)),
-                Some((number, Err(why))) if *number > seen => {
+                Some((number, asked, Ok(brought))) if *number > seen && groups.remember(&**brought, *asked) => {
+                    return Ok(Arc::clone(brought));
+                }
+                Some((number, _, Err(why))) if *number > seen => {
                     return Err(StoreError::Unavailable(Box::new(ReadingFailed(Arc::clone(why)))));
                 }
                 _ => {}
@@ -280,17 +346,28 @@ impl<T, C> Slot<T, C> {
             state.begun += 1;
             (state.age, state.begun)
         };
+        let asked = groups.now();
         let brought = read().await.map(Arc::new);
         let mut state = self.state.lock();
         match &brought {
             Ok(brought) if state.age == age => {
                 self.kept.store(Some(Arc::clone(brought)));
-                state.ended = Some((number, Ok(Arc::clone(brought))));
+                self.asked.store(asked, Ordering::SeqCst);
+                state.ended = Some((number, asked, Ok(Arc::clone(brought))));
             }
             Ok(_) => {}
-            Err(error) => state.ended = Some((number, Err(error.to_string().into()))),
+            Err(error) => state.ended = Some((number, asked, Err(error.to_string().into()))),
         }
         brought
+    }
+
+    /// What it keeps, unless that was forgotten with its group.
+    fn remembered(&self, groups: &Groups) -> Option<Arc<T>>
+    where
+        T: Content,
+    {
+        let asked = self.asked.load(Ordering::SeqCst);
+        self.kept.load_full().filter(|kept| groups.remember(&**kept, asked))
     }
 
     /// Whether it keeps nothing, true or not.

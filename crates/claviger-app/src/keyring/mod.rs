@@ -39,7 +39,7 @@ pub use resolve::{ReportError, Resolved, Told};
 use uses::UnwrittenUses;
 
 use crate::coordination::{Coordination, SharedTurn, SharingCounts};
-use crate::live::{Live, Slot};
+use crate::live::{Group, Live, Slot};
 
 type PoolSlot = Slot<LivePool, PoolMemory>;
 
@@ -302,13 +302,12 @@ impl Keyring {
     /// Forgets every pool of an organization and of its workspaces.
     pub(crate) fn forget_organization(&self, organization: &OrganizationId) {
         self.forget_owner(&Owner::Organization(organization.clone()));
-        // A workspace that is being read for the first time may be one of them.
-        self.pools.forget_where(|_, pool| pool.is_none_or(|pool| pool.is_under(organization)));
+        self.pools.forget_group(Group::of(organization));
     }
 
     /// Forgets every pool.
     pub(crate) fn forget_all(&self) {
-        self.pools.forget_where(|_, _| true);
+        self.pools.forget_all();
     }
 
     /// What this process knows of a key.

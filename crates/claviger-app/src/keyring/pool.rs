@@ -17,12 +17,14 @@ use super::desk::Desk;
 use super::known::KnownKey;
 use super::lease::Tried;
 use super::platform::PlatformKeys;
-use crate::live::Weight;
+use crate::live::{Content, Group};
 
 /// A pool as it was read, ready to lease from.
 #[derive(Debug)]
 pub(crate) struct LivePool {
     owner: Option<PoolOwner>,
+    /// That of a workspace's organization.
+    group: Option<Group>,
     pub(crate) desk: Arc<Desk>,
     /// Whether there is any key, in whatever state.
     has_keys: bool,
@@ -172,8 +174,13 @@ impl LivePool {
         let keys = stored.chain(given.iter().map(|key| (&key.id, key.position, false)));
         let mut known = memory.known(id, desk.probed, keys).into_iter();
         let now = desk.shared.clock.now();
+        let group = match &record.owner {
+            Some(PoolOwner::Workspace(Some(organization))) => Some(Group::of(organization)),
+            Some(PoolOwner::Workspace(None) | PoolOwner::Organization { .. } | PoolOwner::Platform) | None => None,
+        };
         let mut pool = Self {
             owner: record.owner,
+            group,
             desk,
             has_keys: !(record.keys.is_empty() && given.is_empty()),
             usable: Vec::new(),
@@ -221,11 +228,6 @@ impl LivePool {
             Some(PoolOwner::Workspace(None) | PoolOwner::Organization { .. } | PoolOwner::Platform) => Server::Platform,
             None => Server::NoWorkspace,
         }
-    }
-
-    /// Whether this is a workspace's pool, and the workspace belongs to this organization.
-    pub(crate) fn is_under(&self, organization: &OrganizationId) -> bool {
-        matches!(&self.owner, Some(PoolOwner::Workspace(Some(of))) if of == organization)
     }
 
     /// The keys that take part, by their places in creation order.
@@ -312,13 +314,17 @@ impl LiveKey {
     }
 }
 
-impl Weight for LivePool {
+impl Content for LivePool {
     /// What was measured of pools on 64 bits: the slot with its cursor and the cache's own entry, the owner's opened
     /// data key, and for each key its sealed form and what is known of it.
     fn bytes(&self) -> u64 {
         let keys: usize = self.usable.iter().map(|key| key.sealed.len() + 900).sum();
         let data_key = if self.usable.is_empty() { 0 } else { 1_500 };
         (keys + data_key + 900 + self.others.len() * 64) as u64
+    }
+
+    fn group(&self) -> Option<Group> {
+        self.group
     }
 }
 

@@ -5,9 +5,14 @@ use futures_util::future::join_all;
 
 use super::*;
 
-impl Weight for &'static str {
+/// What stands before a colon is the group.
+impl Content for &'static str {
     fn bytes(&self) -> u64 {
         self.len() as u64
+    }
+
+    fn group(&self) -> Option<Group> {
+        self.split_once(':').map(|(group, _)| Group::of(&group))
     }
 }
 
@@ -67,6 +72,47 @@ async fn what_was_read_before_a_change_is_not_kept_after_it() {
     assert_eq!(world.kept(), None);
     assert_eq!(world.obtain(Ok("new")).await.unwrap(), "new");
     assert_eq!(world.kept(), Some("new"));
+}
+
+#[tokio::test]
+async fn a_group_is_forgotten_as_a_whole_and_is_read_again() {
+    let live = world(Duration::from_mins(1)).live;
+    let obtain =
+        async |key: u32, brings: &'static str| *live.obtain(&key, &live.slot(&key), async || Ok(brings)).await.unwrap();
+    let kept = |key: u32| live.kept(&live.slot(&key)).map(|kept| *kept);
+    for (key, text) in [(1, "one:a"), (2, "one:b"), (3, "other:c"), (4, "none")] {
+        obtain(key, text).await;
+    }
+    live.forget_group(Group::of(&"one"));
+    assert_eq!([1, 2, 3, 4].map(kept), [None, None, Some("other:c"), Some("none")]);
+    assert_eq!(obtain(1, "one:again").await, "one:again");
+    assert_eq!([1, 2].map(kept), [Some("one:again"), None]);
+    // Another group than before.
+    assert_eq!(obtain(2, "other:now").await, "other:now");
+    live.forget_group(Group::of(&"one"));
+    assert_eq!([1, 2].map(kept), [None, Some("other:now")]);
+    live.forget_all();
+    assert_eq!([1, 2, 3, 4].map(kept), [None; 4]);
+}
+
+#[tokio::test]
+async fn what_was_read_before_its_group_changed_is_not_kept_after_it_nor_used_in_the_grace() {
+    let world = world(Duration::from_mins(1));
+    world.trust.begin();
+    world.trust.heard(Duration::ZERO);
+    let slot = world.live.slot(&1);
+    let brought = world.live.obtain(&1, &slot, async || {
+        // Of a reading that is under way nobody knows yet which group it is of.
+        world.live.forget_group(Group::of(&"one"));
+        Ok("one:old")
+    });
+    assert_eq!(*brought.await.unwrap(), "one:old");
+    assert_eq!(world.kept(), None);
+    world.at(4_000);
+    assert!(world.obtain(Err(gone())).await.is_err());
+    world.trust.heard(Duration::from_secs(4));
+    assert_eq!(world.obtain(Ok("one:new")).await.unwrap(), "one:new");
+    assert_eq!(world.kept(), Some("one:new"));
 }
 
 #[tokio::test]
