@@ -111,6 +111,18 @@ async fn a_schema_of_a_later_version_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schema_that_another_session_keeps_locked_is_not_waited_for_without_an_end() {
+    let database = Database::new();
+    let plan = Plan::new(&(database.url() + "?options[lock_timeout]=300ms")).await;
+    let lock = "SELECT pg_advisory_lock(x'436c617669677363'::bigint);";
+    let session = blocking(|| database.session(lock));
+    let parts = ["database.url", "another session has been bringing its schema up to date", "pg_terminate_backend("];
+    assert_refused(&plan.deployment, &[&database.url()], &parts, || database.everything());
+    drop(session);
+    plan.start(1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_valkey_url_that_leads_to_something_else_is_refused_before_the_database_is_touched() {
     let database = Database::new();
     let plan = Plan::new(&database.url()).await;

@@ -1,7 +1,7 @@
 //! A database of a test's own.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, Command, Stdio};
 
 use claviger_test_services::shared_postgres;
 use claviger_testkit::random_secret;
@@ -54,6 +54,16 @@ impl Database {
         run(&self.url(), sql).unwrap()
     }
 
+    /// A session of the superuser's that ran this, and does nothing more.
+    pub(crate) fn session(&self, sql: &str) -> Session {
+        let mut psql = psql(&self.url()).spawn().unwrap();
+        let ran = format!("{sql}\n\\echo that was it\n");
+        psql.stdin.as_mut().unwrap().write_all(ran.as_bytes()).unwrap();
+        let lines = BufReader::new(psql.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line == "that was it"), "the session broke off");
+        Session(psql)
+    }
+
     /// All that is in it.
     pub(crate) fn everything(&self) -> String {
         self.execute(EVERYTHING)
@@ -64,6 +74,17 @@ impl Drop for Database {
     fn drop(&mut self) {
         // Where it fails, the server itself is about to go.
         let _ = run(&self.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE);", self.name));
+    }
+}
+
+/// Ends with this value.
+pub(crate) struct Session(Child);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -90,21 +111,24 @@ pub(crate) fn port(url: &str) -> u16 {
 
 /// Runs statements with `psql`, up to the first that fails.
 fn run(url: &str, sql: &str) -> Result<String, String> {
+    let mut psql = psql(url).spawn().unwrap();
+    psql.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+    let output = psql.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+fn psql(url: &str) -> Command {
     let (credentials, place) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
     let (user, password) = credentials.split_once(':').unwrap();
     let (_, name) = place.split_once('/').unwrap();
-    let mut psql = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
+    let mut psql = Command::new("psql");
+    psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
         // In the environment, as the list of processes shows arguments to everyone.
         .envs([("PGHOST", "127.0.0.1"), ("PGUSER", user), ("PGPASSWORD", password), ("PGDATABASE", name)])
         .env("PGPORT", port(url).to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    psql.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
-    let output = psql.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+        .stderr(Stdio::piped());
+    psql
 }

@@ -82,6 +82,9 @@ fn of_server(error: &sqlx::Error) -> String {
         code::TOO_MANY_CONNECTIONS => "the server has no connection left (max_connections)".to_owned(),
         code::NO_SCHEMA => "no schema of its search_path exists".to_owned(),
         code::DISK_FULL => "its disk is full".to_owned(),
+        code::LOCK_TIMEOUT => {
+            "another session holds a lock on Claviger's tables, and does not let go (pg_locks shows which)".to_owned()
+        }
         code::READ_ONLY => "it may only be read, not written; perhaps it is a standby".to_owned(),
         code::FORBIDDEN => {
             "its user may not use Claviger's tables; their owner gives the right with GRANT SELECT, INSERT, UPDATE, \

@@ -24,6 +24,7 @@ pub(crate) mod code {
     pub(crate) const FORBIDDEN: &str = "42501";
     pub(crate) const DISK_FULL: &str = "53100";
     pub(crate) const TOO_MANY_CONNECTIONS: &str = "53300";
+    pub(crate) const LOCK_TIMEOUT: &str = "55P03";
     pub(crate) const ADMIN_SHUTDOWN: &str = "57P01";
     pub(crate) const CRASH_SHUTDOWN: &str = "57P02";
     pub(crate) const STARTING_UP: &str = "57P03";

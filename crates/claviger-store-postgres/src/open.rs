@@ -1,11 +1,14 @@
 //! Opening a database: is it ours, is it not too new, and bringing its schema up to date.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use claviger_store::{Found, OpenStoreError, Store};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection, PgConnection};
+use tokio::time::timeout;
 
 use crate::PostgresStore;
 use crate::address::Address;
@@ -19,6 +22,12 @@ const FIRST: (i64, &str) = (1, "installation");
 /// Whoever migrates holds this lock, so that nodes that start at once do it one after the other. "Clavigsc" in bytes; it
 /// is one of the database, and other programs there have other numbers.
 const MIGRATION_LOCK: i64 = 0x436c_6176_6967_7363;
+
+/// How long a start waits for what another session holds: that lock, or a table. A URL may say otherwise, by
+/// `options[lock_timeout]`.
+const LOCK_TIMEOUT: &str = "60s";
+/// After how long it says what it waits for.
+const SAID_AFTER: Duration = Duration::from_secs(3);
 
 /// Why a database could not be opened, before its name is put to it.
 enum Refusal {
@@ -108,7 +117,7 @@ fn known(migrations: &Migrator) -> i64 {
 }
 
 async fn look(address: &Address) -> Result<(i64, Option<Vec<u8>>), Refusal> {
-    let mut db = connect(&address.options).await.map_err(Refusal::Unusable)?;
+    let (mut db, _) = patient(address).await?;
     let version = recognise(&mut db, &migrations()).await?;
     let canary = if version < FIRST.0 {
         None
@@ -117,6 +126,15 @@ async fn look(address: &Address) -> Result<(i64, Option<Vec<u8>>), Refusal> {
     };
     db.close().await?;
     Ok((version, canary))
+}
+
+/// A connection that does not wait for ever, and for how long it does.
+async fn patient(address: &Address) -> Result<(PgConnection, String), Refusal> {
+    let mut db = connect(&address.options).await.map_err(Refusal::Unusable)?;
+    let set = "SELECT CASE current_setting('lock_timeout') WHEN '0' THEN set_config('lock_timeout', $1, false)
+                      ELSE current_setting('lock_timeout') END";
+    let patience = sqlx::query_scalar(set).bind(LOCK_TIMEOUT).fetch_one(&mut db).await?;
+    Ok((db, patience))
 }
 
 /// Refuses databases of other programs and of newer versions. Answers the last migration that was applied, 0 for none.
@@ -179,9 +197,12 @@ async fn is_free(db: &mut PgConnection) -> Result<(), Refusal> {
 
 /// Brings the schema up to date as one transaction, so that a process that dies half way leaves nothing.
 async fn migrate(address: &Address, migrations: &Migrator) -> Result<(), Refusal> {
-    let mut db = connect(&address.options).await.map_err(Refusal::Unusable)?;
+    let (mut db, patience) = patient(address).await?;
     let mut write = db.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(&mut *write).await?;
+    if let Err(error) = lock(&mut write, (&address.name, &patience)).await {
+        write.rollback().await?;
+        return Err(not_locked(&mut db, &error, &patience).await);
+    }
     // Another node may have been faster.
     let found = recognise(&mut write, migrations).await?;
     if found == known(migrations) {
@@ -195,6 +216,33 @@ async fn migrate(address: &Address, migrations: &Migrator) -> Result<(), Refusal
     write.commit().await?;
     db.close().await?;
     Ok(())
+}
+
+/// Waits until no other node is at it, and says so where that takes long.
+async fn lock(write: &mut PgConnection, (database, patience): (&str, &str)) -> Result<(), sqlx::Error> {
+    let mut locking = pin!(sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(MIGRATION_LOCK).execute(write));
+    if let Ok(locked) = timeout(SAID_AFTER, &mut locking).await {
+        return locked.map(drop);
+    }
+    tracing::warn!(database, at_most = patience, "waiting for another session, which brings the schema up to date");
+    locking.await.map(drop)
+}
+
+async fn not_locked(db: &mut PgConnection, error: &sqlx::Error, patience: &str) -> Refusal {
+    if sqlstate(error).as_deref() != Some(code::LOCK_TIMEOUT) {
+        return Refusal::Unusable(in_words(error));
+    }
+    // An advisory lock's number stands there in two halves.
+    let holder = sqlx::query_scalar::<_, i32>(
+        "SELECT pid FROM pg_locks
+         WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND classid::bigint << 32 | objid::bigint = $1
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    );
+    let holder = holder.bind(MIGRATION_LOCK).fetch_optional(db).await.ok().flatten();
+    let cure = holder.map_or_else(String::new, |pid| {
+        format!("; if no other node is starting, end that session: SELECT pg_terminate_backend({pid})")
+    });
+    Refusal::Unusable(format!("another session has been bringing its schema up to date for more than {patience}{cure}"))
 }
 
 /// A missing right is the common case: since PostgreSQL 15 only the owner of a database may make tables in `public`.
@@ -216,7 +264,7 @@ async fn not_migrated(db: &mut PgConnection, found: i64, error: MigrateError) ->
              user that owns them"
                 .to_owned(),
         ),
-        Some(code::NO_SCHEMA | code::READ_ONLY | code::DISK_FULL) => Refusal::Unusable(in_words(of_server)),
+        Some(code::NO_SCHEMA | code::READ_ONLY | code::DISK_FULL | code::LOCK_TIMEOUT) => Refusal::Unusable(in_words(of_server)),
         _ => Refusal::Migration(error.into()),
     }
 }

@@ -8,6 +8,7 @@ use claviger_store::contract::somebody;
 use claviger_store::{Found as _, OpenStoreError, Page, Store, StoreError, WorkspaceChange};
 use claviger_store_postgres::PostgresStore;
 use futures_util::future::{Either, join_all, select};
+use sqlx::PgConnection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -194,6 +195,41 @@ async fn several_nodes_may_start_at_once_on_an_empty_database() {
     let stores = join_all((0..6).map(|_| database.store())).await;
     for store in &stores {
         store.ping().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_is_never_let_go_of_is_not_waited_for_without_an_end() {
+    let database = Database::new().await;
+    let (mut holder, impatient) = (database.shell().await, database.url() + "?options[lock_timeout]=200ms");
+    run(&mut holder, "SELECT pg_advisory_lock(x'436c617669677363'::bigint)").await.unwrap();
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut holder).await.unwrap();
+    let said = refusal(&impatient).await;
+    let expected = format!(
+        "cannot be opened: another session has been bringing its schema up to date for more than 200ms; if no other node \
+         is starting, end that session: SELECT pg_terminate_backend({pid})"
+    );
+    assert!(said.ends_with(&expected), "{said}");
+    // Without a word in the URL there is an end, too, only later: the lock is let go of before it.
+    let waiting = pin!(database.store());
+    let Either::Left(((), waiting)) = select(pin!(is_waited_for(&mut holder)), waiting).await else {
+        panic!("it does not wait")
+    };
+    run(&mut holder, "SELECT pg_advisory_unlock_all()").await.unwrap();
+    waiting.await.ping().await.unwrap();
+
+    // A table that somebody holds.
+    run(&mut holder, "BEGIN; LOCK TABLE installation IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let said = refusal(&impatient).await;
+    assert!(said.contains("another session holds a lock on Claviger's tables"), "{said}");
+}
+
+/// Comes back when somebody waits for an advisory lock of this session's, and will not do so for ever.
+async fn is_waited_for(holder: &mut PgConnection) {
+    let waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                                AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))";
+    while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&mut *holder).await.unwrap() {
+        tokio::task::yield_now().await;
     }
 }
 
