@@ -96,6 +96,8 @@ pub(crate) enum Refusal {
     BrokenOff,
     #[error("the request cannot be written for the provider")]
     Unwritable(#[from] Unwritable),
+    #[error("Claviger failed; its log says where")]
+    Panicked,
 }
 
 impl From<Full> for Refusal {
@@ -152,6 +154,7 @@ impl Refusal {
             Self::NoAnswer => (S::GATEWAY_TIMEOUT, "api_error", "provider_timeout"),
             Self::BrokenOff => (S::BAD_GATEWAY, "api_error", "provider_disconnected"),
             Self::Unwritable(_) => (S::BAD_REQUEST, "invalid_request_error", "invalid_request"),
+            Self::Panicked => (S::INTERNAL_SERVER_ERROR, "api_error", "internal"),
         }
     }
 

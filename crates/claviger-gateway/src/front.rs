@@ -277,8 +277,7 @@ async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (st
     if !matches!(stop.run_until_cancelled(first).await, Some(Ok(Ok(1)))) {
         return;
     }
-    let metrics = Arc::clone(&worker.gateway.metrics);
-    metrics.connection_opened();
+    let _counted = worker.gateway.metrics.connection();
     let stream = Patient::new(stream, worker.gateway.settings.stall_timeout);
     match &worker.settings.certificate {
         None => converse(worker, &server, stop, (stream, guest)).await,
@@ -291,7 +290,6 @@ async fn serve(worker: Arc<Worker>, server: Server, stop: CancellationToken, (st
             }
         }
     }
-    metrics.connection_closed();
 }
 
 /// Speaks HTTP over a connection, until one side ends it.

@@ -1,6 +1,7 @@
 //! What the gateway counts beside the leases.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
@@ -19,17 +20,15 @@ impl GatewayMetrics {
         *self.refusals.lock().entry(code).or_default() += 1;
     }
 
-    pub(crate) fn connection_opened(&self) {
+    /// Counts a connection until what is answered is dropped.
+    pub(crate) fn connection(self: &Arc<Self>) -> OpenConnection {
         self.connections.fetch_add(1, Ordering::Relaxed);
+        OpenConnection(Arc::clone(self))
     }
 
     /// Brings how many there were before.
     pub(crate) fn connection_refused(&self) -> u64 {
         self.refused_connections.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn connection_closed(&self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// How many requests Claviger answered by itself, by code.
@@ -48,5 +47,15 @@ impl GatewayMetrics {
     #[must_use]
     pub fn connections(&self) -> i64 {
         self.connections.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that is open.
+#[derive(Debug)]
+pub(crate) struct OpenConnection(Arc<GatewayMetrics>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

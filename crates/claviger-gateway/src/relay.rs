@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use claviger_core::health::{Answer, Class, Verdict, judge};
 use claviger_core::{KeySecret, ProviderId, WorkspaceId, path};
 use data_encoding::HEXLOWER;
 use foldhash::fast::RandomState;
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::HeaderValue;
@@ -157,7 +159,10 @@ impl Gateway {
         // Not the caller's: what stands there could be anything, a key put into the wrong header among it, and the id is
         // logged and sent back.
         let request_id = new_request_id();
-        let mut response = match self.relay(upstreams, request, (from, &request_id)).await {
+        // One request's panic is its own: what it held, a lease and a place among them, is given back as it is dropped, and
+        // what is shared has no lock that stays closed.
+        let relaying = AssertUnwindSafe(self.relay(upstreams, request, (from, &request_id))).catch_unwind();
+        let mut response = match relaying.await.unwrap_or(Err(Refusal::Panicked)) {
             Ok(response) => response,
             Err(refusal) => {
                 self.metrics.refused(refusal.code());

@@ -10,6 +10,8 @@ use claviger_core::{Clock, Timestamp};
 pub struct ManualClock {
     now: AtomicI64,
     start: i64,
+    /// How many more looks there are up to the one that panics.
+    looks: AtomicI64,
 }
 
 impl ManualClock {
@@ -17,12 +19,29 @@ impl ManualClock {
     #[must_use]
     pub fn new() -> Self {
         let start = 1_767_225_600_000;
-        Self { now: AtomicI64::new(start), start }
+        Self { now: AtomicI64::new(start), start, looks: AtomicI64::new(i64::MAX) }
+    }
+
+    /// Has whoever takes the N-th look at it from now on panic, once: a way into the middle of what goes on.
+    pub fn panic_at_look(&self, number: i64) {
+        self.looks.store(number, Ordering::SeqCst);
+    }
+
+    /// Has nobody panic from now on. Tells whether somebody did.
+    #[must_use]
+    pub fn has_panicked(&self) -> bool {
+        self.looks.swap(i64::MAX, Ordering::SeqCst) <= 0
+    }
+
+    fn look(&self) -> i64 {
+        assert_ne!(self.looks.fetch_sub(1, Ordering::SeqCst), 1, "a clock that a test has broken");
+        self.now.load(Ordering::SeqCst)
     }
 
     /// Moves the clock on.
     pub fn advance(&self, by: Duration) {
-        self.now.store(self.now().after(by).as_millis(), Ordering::SeqCst);
+        let now = Timestamp::from_millis(self.now.load(Ordering::SeqCst));
+        self.now.store(now.after(by).as_millis(), Ordering::SeqCst);
     }
 }
 
@@ -34,11 +53,11 @@ impl Default for ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.now.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.look())
     }
 
     fn uptime(&self) -> Duration {
-        let millis = self.now.load(Ordering::SeqCst) - self.start;
+        let millis = self.look() - self.start;
         Duration::from_millis(u64::try_from(millis).unwrap_or_default())
     }
 }

@@ -16,6 +16,7 @@ mod secret_command;
 mod serve;
 mod settings;
 
+use std::panic;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -27,6 +28,7 @@ use cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    panic::set_hook(Box::new(|panic| print::problem(&print::of_panic(panic))));
     // Bad usage ends here, with exit code 2.
     let cli = Cli::parse();
     // Before any key is read. A system that does not allow it is no reason not to run.

@@ -1,6 +1,8 @@
 //! `claviger serve`: the server, from its start to its orderly end.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use claviger_gateway::{
 };
 use claviger_seal::TokenHash;
 use claviger_valkey::Valkey;
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -36,6 +39,8 @@ const FORGET_OLD: Duration = Duration::from_hours(1);
 const DELIVER_EVENTS: Duration = Duration::from_secs(2);
 /// How long to wait before the database is watched again after that failed.
 const WATCH_AGAIN: Duration = Duration::from_millis(250);
+/// How long to wait before work is begun anew that panicked.
+const BEGIN_ANEW: Duration = Duration::from_secs(1);
 /// How often it is looked whether changes are still heard of, to say so in the log.
 const LOOK_WHETHER_HEARD: Duration = Duration::from_millis(500);
 
@@ -195,14 +200,14 @@ impl Server {
         };
         let front = Front::open(listeners, front, &gateway, &control)?;
         let stop = CancellationToken::new();
-        tasks.spawn(write_uses(Arc::clone(&app), stop.clone()));
-        tasks.spawn(watch(Arc::clone(&app), stop.clone()));
-        tasks.spawn(store_ailments(Arc::clone(&app), stop.clone()));
-        tasks.spawn(probe_suspects(Arc::clone(&app), stop.clone()));
-        tasks.spawn(probe_rejected(Arc::clone(&app), stop.clone()));
-        tasks.spawn(forget_old(Arc::clone(&app), stop.clone()));
-        tasks.spawn(deliver_events(Arc::clone(&app), stop.clone()));
-        tasks.spawn(tell_whether_heard(Arc::clone(&app), stop.clone()));
+        tasks.spawn(lasting(write_uses, Arc::clone(&app), stop.clone()));
+        tasks.spawn(lasting(watch, Arc::clone(&app), stop.clone()));
+        tasks.spawn(lasting(store_ailments, Arc::clone(&app), stop.clone()));
+        tasks.spawn(lasting(probe_suspects, Arc::clone(&app), stop.clone()));
+        tasks.spawn(lasting(probe_rejected, Arc::clone(&app), stop.clone()));
+        tasks.spawn(lasting(forget_old, Arc::clone(&app), stop.clone()));
+        tasks.spawn(lasting(deliver_events, Arc::clone(&app), stop.clone()));
+        tasks.spawn(lasting(tell_whether_heard, Arc::clone(&app), stop.clone()));
         Ok(Self { app, front, tasks, stop })
     }
 
@@ -218,6 +223,21 @@ impl Server {
         self.tasks.close();
         self.tasks.wait().await;
         self.app.close().await.context("when keys were used last could not be written")
+    }
+}
+
+/// Does work that goes on as long as the server does. Where it panics it is begun anew: a server that serves on without it
+/// would look well.
+async fn lasting<W, D, A>(work: W, app: Arc<A>, stop: CancellationToken)
+where
+    W: Fn(Arc<A>, CancellationToken) -> D,
+    D: Future<Output = ()>,
+{
+    while AssertUnwindSafe(work(Arc::clone(&app), stop.clone())).catch_unwind().await.is_err() {
+        tracing::error!(work = std::any::type_name::<W>(), "work in the background panicked, and is begun anew");
+        if stop.run_until_cancelled(tokio::time::sleep(BEGIN_ANEW)).await.is_none() {
+            return;
+        }
     }
 }
 
@@ -327,4 +347,23 @@ async fn tell_whether_heard(app: Arc<App>, stop: CancellationToken) {
 
 fn warn(what: &str, error: &StoreError) {
     tracing::warn!(error = error as &(dyn std::error::Error + 'static), "{what}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_is_begun_anew_and_ends_with_the_server() {
+        let stop = CancellationToken::new();
+        let work = async |begun: Arc<AtomicU32>, stop: CancellationToken| {
+            assert!(begun.fetch_add(1, Ordering::SeqCst) > 0, "the first time");
+            stop.cancel();
+        };
+        let begun = Arc::new(AtomicU32::new(0));
+        lasting(work, Arc::clone(&begun), stop).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+    }
 }

@@ -26,6 +26,7 @@ pub(crate) struct Fixture {
     pub(crate) mock: MockProvider,
     pub(crate) workspace: WorkspaceId,
     pub(crate) token: String,
+    pub(crate) gateway: Arc<Gateway>,
     front: Front,
 }
 
@@ -111,7 +112,7 @@ impl Fixture {
         let control: Arc<dyn ControlPlane> = Arc::new(NoControlPlane);
         let listeners = Listeners::bind(([127, 0, 0, 1], 0).into(), 2).unwrap();
         let front = Front::open(listeners, door, &gateway, &control).unwrap();
-        Self { test, mock, workspace, token, front }
+        Self { test, mock, workspace, token, gateway, front }
     }
 
     /// Stores a key; answers its secret.
@@ -134,6 +135,11 @@ impl Fixture {
 
     pub(crate) fn client(&self) -> Client {
         Client::new(&format!("http://{}", self.front.address()), &self.token)
+    }
+
+    /// The same, over HTTP/2.
+    pub(crate) fn http2_client(&self) -> Client {
+        Client::http2(&format!("http://{}", self.front.address()), &self.token)
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

@@ -7,6 +7,7 @@ mod door;
 mod faults;
 mod fixture;
 mod health;
+mod panics;
 mod providers;
 mod refusals;
 mod second_keys;
