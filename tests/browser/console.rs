@@ -20,7 +20,7 @@ async fn the_root_token_opens_the_console_and_nothing_else_does() {
         // The page for whoever is not signed in, and the answer to a wrong token.
         scene.person.expects_complaint(&status(401));
         scene.person.expects_complaint(&status(403));
-        let wrong = scene.secret();
+        let wrong = crate::stage::secret();
         scene.opens("/console").await;
         scene.person.fills("Root token", &wrong).await;
         scene.person.sends("Sign in").await;
@@ -47,7 +47,7 @@ async fn an_operator_makes_a_workspace_with_all_that_it_needs_and_deletes_it() {
         scene.person.sends("Make workspace").await;
         scene.person.sees_heading("Globex").await;
         scene.person.clicks("Add a key").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.chooses("Provider", "OpenAI").await;
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Name", "Production").await;

@@ -10,7 +10,7 @@ async fn a_provider_opens_in_a_dialog_and_the_list_behind_knows_what_was_done_th
         scene.enters_as_admin().await;
         scene.person.clicks("Add key · OpenAI").await;
         scene.person.has_focus_on("API key").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Production").await;
         scene.person.assert_accessible().await;
@@ -79,7 +79,7 @@ async fn what_is_wrong_is_said_in_the_dialog_where_it_was_typed() {
         scene.person.expects_complaint(&status(422));
         scene.enters_as_admin().await;
         scene.person.clicks("Add key · OpenAI").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Typo").await;
         scene.person.ticks("Test the key with the provider before it is saved").await;
@@ -130,7 +130,7 @@ async fn a_typed_key_can_be_looked_at_and_is_in_the_page_even_then_nowhere() {
     let play = Stage::new().play(async |scene| {
         scene.enters_as_admin().await;
         scene.opens("/portal/providers/openai").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.clicks("Show").await;
         assert_eq!(scene.person.value_of("API key").await, secret);

@@ -66,7 +66,7 @@ async fn a_listed_page_holds_the_portal_in_a_frame_and_keys_can_be_changed_there
         scene.person.sees_heading("API keys").await;
         scene.person.assert_accessible().await;
         scene.person.clicks("Add key · OpenAI").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "From a frame").await;
         scene.person.sends("Add key").await;
@@ -86,7 +86,7 @@ async fn without_scripts_the_portal_works_in_a_frame_too() {
         product.shows(scene, json!({"role": "admin", "mode": "embed"})).await;
         scene.person.sends("Continue").await;
         scene.person.clicks("Add key · OpenAI").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.sends("Add key").await;
         scene.person.sees("The key was added.").await;

@@ -9,7 +9,7 @@ use crate::stage::Stage;
 async fn a_key_is_added_renamed_switched_and_deleted_by_keyboard_alone() {
     let play = Stage::new().play(async |scene| {
         let link = scene.link(json!({"role": "admin", "providers": ["openai", "anthropic"]})).await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         let person = &mut scene.person;
         person.opens(&link).await;
         person.tabs_to("Continue").await;

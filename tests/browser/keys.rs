@@ -9,7 +9,7 @@ async fn a_key_is_added_and_shown_masked() {
     let play = Stage::new().play(async |scene| {
         scene.enters_as_admin().await;
         scene.opens(OPENAI).await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Production").await;
         scene.person.sends("Add key").await;
@@ -31,7 +31,7 @@ async fn a_key_is_replaced_in_its_place() {
         scene.person.clicks("Replace · First").await;
         scene.person.sees_heading("Replace “First”").await;
         assert_eq!(scene.person.value_of("Label").await, "First");
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.sends("Save").await;
         scene.person.sees("The key was replaced.").await;
@@ -110,7 +110,7 @@ async fn the_eleventh_key_is_not_offered() {
         scene.enters_as_admin().await;
         scene.opens(OPENAI).await;
         scene.unfolds_the_form().await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Key 10").await;
         scene.person.sends("Add key").await;
@@ -148,7 +148,7 @@ async fn a_key_that_the_provider_refuses_is_not_saved_when_it_is_tested_before()
         scene.person.expects_complaint(&status(422));
         scene.enters_as_admin().await;
         scene.opens(OPENAI).await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Typo").await;
         scene.person.ticks("Test the key with the provider before it is saved").await;

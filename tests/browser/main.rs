@@ -7,6 +7,7 @@ mod embedding;
 mod finding;
 mod keyboard;
 mod keys;
+mod leaks;
 mod looks;
 mod plain;
 mod roles;

@@ -9,13 +9,13 @@ async fn without_scripts_a_key_goes_all_its_ways() {
     let play = Stage::new().without_scripts().play(async |scene| {
         scene.enters_as_admin().await;
         scene.person.clicks("Add key · OpenAI").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Plain").await;
         scene.person.sends("Add key").await;
         scene.person.sees("The key was added.").await;
         scene.person.clicks("Replace · Plain").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.sends("Save").await;
         scene.person.sees("The key was replaced.").await;
@@ -43,7 +43,7 @@ async fn without_scripts_what_is_wrong_is_said_too() {
         scene.person.expects_complaint(&status(422));
         scene.enters_as_admin().await;
         scene.opens("/portal/providers/openai").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.ticks("Test the key with the provider before it is saved").await;
         scene.person.sends("Add key").await;
@@ -67,7 +67,7 @@ async fn without_scripts_members_and_single_mode_are_the_same() {
         scene.person.clicks("Sign out").await;
         scene.enters(json!({"role": "admin", "mode": "single"})).await;
         scene.person.clicks("Update · OpenAI").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.sends("Save").await;
         scene.person.sees("The key was replaced.").await;
@@ -80,7 +80,7 @@ async fn without_scripts_a_label_is_not_lost_with_the_session() {
     let play = Stage::new().without_scripts().play(async |scene| {
         scene.enters_as_admin().await;
         scene.opens("/portal/providers/openai").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Too late").await;
         scene.an_hour_passes_for_sessions();

@@ -34,7 +34,7 @@ async fn in_single_mode_there_is_one_key_a_provider_to_update_or_delete() {
         scene.enters(json!({"role": "admin", "mode": "single"})).await;
         scene.person.sees("Requests to a provider use the key that you add here.").await;
         scene.person.clicks("Add key · OpenAI").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.sends("Add key").await;
         scene.person.sees("The key was added.").await;
@@ -42,7 +42,7 @@ async fn in_single_mode_there_is_one_key_a_provider_to_update_or_delete() {
         scene.person.assert_accessible().await;
         scene.person.clicks("Close").await;
         scene.person.clicks("Update · OpenAI").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.sends("Save").await;
         scene.person.sees("The key was replaced.").await;

@@ -9,7 +9,7 @@ async fn a_session_that_was_ended_is_told_and_nothing_is_changed() {
     let play = Stage::new().play(async |scene| {
         scene.enters_as_admin().await;
         scene.opens(OPENAI).await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Too late").await;
         scene.end_all_sessions().await;
@@ -29,7 +29,7 @@ async fn a_session_that_has_expired_is_told_and_the_label_is_not_lost() {
     let play = Stage::new().play(async |scene| {
         scene.enters_as_admin().await;
         scene.person.clicks("Add key · OpenAI").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.fills("Label", "Too late").await;
         scene.an_hour_passes_for_sessions();
@@ -152,7 +152,7 @@ async fn a_full_pool_takes_no_key_from_a_tab_that_does_not_know_it() {
         scene.opens(OPENAI).await;
         scene.unfolds_the_form().await;
         scene.has_key("openai", "Key 10").await;
-        let secret = scene.secret();
+        let secret = crate::stage::secret();
         scene.person.fills("API key", &secret).await;
         scene.person.expects_complaint(&status(422));
         scene.person.sends("Add key").await;

@@ -3,8 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use claviger_test_services::shared_postgres;
-use claviger_testkit::random_secret;
+use claviger_test_services as services;
 
 /// What there is of schema and rows, in a form that shows every change: also of what was rewritten and is equal.
 const EVERYTHING: &str = "
@@ -19,29 +18,22 @@ const EVERYTHING: &str = "
       FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' ORDER BY c.relname;";
 
 /// A database on the PostgreSQL that all tests share, which goes with this value.
-pub(crate) struct Database {
-    server: String,
-    name: String,
-}
+pub(crate) struct Database(services::Database);
 
 impl Database {
     /// A new one, with nothing in it.
     pub(crate) fn new() -> Self {
-        let server = shared_postgres().unwrap();
-        let name = format!("nodes_{}", random_secret()[..12].to_lowercase());
-        run(&server, &format!("CREATE DATABASE {name};")).unwrap();
-        Self { server, name }
+        Self(services::Database::new("nodes").unwrap())
     }
 
     /// Its URL, for the superuser.
     pub(crate) fn url(&self) -> String {
-        self.url_of(&self.name)
+        self.0.url()
     }
 
     /// The URL of a database on the same server.
     pub(crate) fn url_of(&self, name: &str) -> String {
-        let (server, _) = self.server.rsplit_once('/').unwrap();
-        format!("{server}/{name}")
+        format!("{}/{name}", self.url().rsplit_once('/').unwrap().0)
     }
 
     /// Its URL, for another user.
@@ -51,7 +43,7 @@ impl Database {
 
     /// Runs statements as the superuser; answers the rows, one a line.
     pub(crate) fn execute(&self, sql: &str) -> String {
-        run(&self.url(), sql).unwrap()
+        self.0.execute(sql).unwrap()
     }
 
     /// A session of the superuser's that ran this, and does nothing more.
@@ -67,13 +59,6 @@ impl Database {
     /// All that is in it.
     pub(crate) fn everything(&self) -> String {
         self.execute(EVERYTHING)
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        // Where it fails, the server itself is about to go.
-        let _ = run(&self.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE);", self.name));
     }
 }
 
@@ -107,15 +92,6 @@ pub(crate) fn port(url: &str) -> u16 {
     let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
     let place = place.split_once('/').map_or(place, |(place, _)| place);
     place.rsplit_once(':').unwrap().1.parse().unwrap()
-}
-
-/// Runs statements with `psql`, up to the first that fails.
-fn run(url: &str, sql: &str) -> Result<String, String> {
-    let mut psql = psql(url).spawn().unwrap();
-    psql.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
-    let output = psql.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
 fn psql(url: &str) -> Command {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use claviger_test_services::Postgres;
+use claviger_test_services::{Postgres, search_for_secrets};
 use claviger_testkit::Client;
 use tokio::task::JoinSet;
 
@@ -69,6 +69,8 @@ async fn a_restart_of_the_database_fails_no_request_not_even_of_a_workspace_that
     let took = out_of_use(nodes.clients(&victim.token), Instant::now(), &Relayed::no_key()).await;
     say(&format!("a deletion after the restarts is effective after {took:?}"));
     load.end_well().await;
+    let places = blocking(|| postgres.search(&search_for_secrets())).unwrap();
+    assert!(places.is_empty(), "secrets were written: {places:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,9 @@
 //! A database such as Sim has it, and what it seals.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use aes_gcm::aead::consts::U16;
 use aes_gcm::aes::Aes256;
 use aes_gcm::{AeadInOut, AesGcm, Key, KeyInit, Nonce};
+use claviger_test_services::Database;
 use claviger_testkit::random_secret;
 use data_encoding::HEXLOWER;
 
@@ -72,8 +70,7 @@ impl<'a> Row<'a> {
 
 /// A database of a test's own, which goes with this value.
 pub(crate) struct SimDatabase {
-    server: String,
-    name: String,
+    database: Database,
     encryption_key: [u8; 32],
 }
 
@@ -87,17 +84,13 @@ impl SimDatabase {
 
     /// One with nothing in it.
     pub(crate) fn empty() -> Self {
-        let server = claviger_test_services::shared_postgres().unwrap();
-        let name = format!("sim_{}", random_secret()[..12].to_lowercase());
-        run(&server, &format!("CREATE DATABASE {name}"));
         let encryption_key = random_secret().as_bytes()[..32].try_into().unwrap();
-        Self { server, name, encryption_key }
+        Self { database: Database::new("sim").unwrap(), encryption_key }
     }
 
     /// Its URL, for the superuser with its password.
     pub(crate) fn url(&self) -> String {
-        let (server, _) = self.server.rsplit_once('/').unwrap();
-        format!("{server}/{}", self.name)
+        self.database.url()
     }
 
     /// Its URL without a password, and the password.
@@ -149,18 +142,12 @@ impl SimDatabase {
 
     /// Runs statements as the superuser.
     pub(crate) fn execute(&self, sql: &str) -> String {
-        run(&self.url(), sql)
+        self.database.execute(sql).unwrap()
     }
 
     /// All that is in it.
     pub(crate) fn everything(&self) -> String {
         self.execute(EVERYTHING)
-    }
-}
-
-impl Drop for SimDatabase {
-    fn drop(&mut self) {
-        run(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
     }
 }
 
@@ -173,25 +160,4 @@ fn insert(row: Row<'_>, sealed: &str) -> String {
          VALUES ('{id}', '{owner}', '{provider}', '{sealed}', {}, timestamp '2026-01-01' + interval '{created} s'{value});",
         text(created_by)
     )
-}
-
-/// Runs statements with `psql`, up to the first that fails.
-fn run(url: &str, sql: &str) -> String {
-    let (credentials, place) = url.strip_prefix("postgres://").unwrap().split_once('@').unwrap();
-    let (user, password) = credentials.split_once(':').unwrap();
-    let (address, name) = place.split_once('/').unwrap();
-    let (host, port) = address.split_once(':').unwrap();
-    let mut psql = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"])
-        // In the environment, as the list of processes shows arguments to everyone.
-        .envs([("PGHOST", host), ("PGPORT", port), ("PGUSER", user), ("PGPASSWORD", password), ("PGDATABASE", name)])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    psql.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
-    let output = psql.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use claviger_test_services::Database;
 use claviger_testkit::{Client, Deployment, Ran, random_secret};
 use hyper::Method;
 use serde_json::{Value, json};
@@ -136,15 +137,16 @@ async fn a_deployment_moves_from_a_file_to_postgresql() {
     let mock = mock().await;
     let Moving { deployment, root, tokens } = moving(behind(&mock, &["openai"]));
     let before = everything(&deployment);
-    let (url, password) = postgres_database();
-    let (empty, _) = postgres_database();
+    let (database, other) = (Database::new("copy").unwrap(), Database::new("copy").unwrap());
+    let (url, empty) = (database.url(), other.url());
+    let (_, password) = url.rsplit_once('@').unwrap().0.rsplit_once(':').unwrap();
     let from = sqlite(&deployment, "data/claviger.db");
 
     let ran = deployment.run(&copy(&from, &url));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
-    assert!(ran.stderr.contains("PGPASSWORD") && !ran.stderr.contains(&password), "{}", ran.stderr);
+    assert!(ran.stderr.contains("PGPASSWORD") && !ran.stderr.contains(password), "{}", ran.stderr);
     let bare = url.replace(&format!(":{password}@"), "@");
-    let deployment = deployment.with("PGPASSWORD", &password);
+    let deployment = deployment.with("PGPASSWORD", password);
     let again = done(&deployment, &copy(&from, &bare));
     assert!(again.contains("all of it was there before"), "{again}");
 
@@ -163,23 +165,6 @@ async fn a_deployment_moves_from_a_file_to_postgresql() {
     let moved_back = moved.with(URL, &back);
     assert_eq!(everything(&moved_back), before);
     serves(&moved_back.with(URL, &bare), &root, &tokens).await;
-}
-
-/// The URL of an empty database on the server that all tests share, and the password in it.
-fn postgres_database() -> (String, String) {
-    let url = claviger_test_services::shared_postgres().unwrap();
-    let (server, _) = url.rsplit_once('/').unwrap();
-    let (user, _) = server.rsplit_once('@').unwrap();
-    let (_, password) = user.rsplit_once(':').unwrap();
-    let name = format!("copy_{}", random_secret()[..12].to_lowercase());
-    let made = Command::new("psql")
-        .args(["--no-psqlrc", "--quiet", "--command", &format!("CREATE DATABASE {name}")])
-        .arg(url.replace(&format!(":{password}@"), "@"))
-        .env("PGPASSWORD", password)
-        .output()
-        .expect("psql starts");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    (format!("{server}/{name}"), password.to_owned())
 }
 
 #[tokio::test]

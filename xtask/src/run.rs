@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -55,23 +56,45 @@ pub(crate) fn works(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Runs to the end, passing its standard output through while `line` sees each line of it. Tells whether the program
-/// ended well.
-pub(crate) fn watched(command: &mut Command, mut line: impl FnMut(&str)) -> anyhow::Result<bool> {
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start {}", shown(command)))?;
-    if let Some(stdout) = child.stdout.take() {
-        let mut stdout = BufReader::new(stdout);
-        let mut bytes = Vec::new();
-        let mut out = std::io::stdout();
-        while stdout.read_until(b'\n', &mut bytes)? > 0 {
-            out.write_all(&bytes)?;
-            out.flush()?;
-            line(String::from_utf8_lossy(&bytes).trim_end());
-            bytes.clear();
+/// Runs to the end, passing what it writes through while `line` sees each line of it, and whether it is an error's. Tells
+/// whether the program ended well.
+pub(crate) fn watched(command: &mut Command, line: impl FnMut(&str, Stream) + Send) -> anyhow::Result<bool> {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot start {}", shown(command)))?;
+    let (stdout, stderr, line) = (child.stdout.take(), child.stderr.take(), Mutex::new(line));
+    let see = |text: &str, stream| {
+        if let Ok(mut line) = line.lock() {
+            line(text, stream);
         }
-    }
+    };
+    thread::scope(|scope| {
+        let errors = scope.spawn(|| pass(stderr, std::io::stderr(), |text| see(text, Stream::Errors)));
+        let passed = pass(stdout, std::io::stdout(), |text| see(text, Stream::Output));
+        passed.and(errors.join().unwrap_or_else(|_| bail!("its errors could not be read")))
+    })?;
     Ok(child.wait()?.success())
+}
+
+/// Where a line was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stream {
+    Output,
+    Errors,
+}
+
+fn pass(from: Option<impl Read>, mut to: impl Write, line: impl Fn(&str)) -> anyhow::Result<()> {
+    let Some(from) = from else { return Ok(()) };
+    let (mut from, mut bytes) = (BufReader::new(from), Vec::new());
+    while from.read_until(b'\n', &mut bytes)? > 0 {
+        to.write_all(&bytes)?;
+        to.flush()?;
+        line(String::from_utf8_lossy(&bytes).trim_end());
+        bytes.clear();
+    }
+    Ok(())
 }
 
 fn shown(command: &Command) -> String {
@@ -195,6 +218,18 @@ fn pause() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_line_is_seen_that_a_program_writes_and_how_it_ends() {
+        let mut script = command("sh");
+        script.args(["-c", "echo out; echo err >&2; printf last; exit 3"]);
+        let mut seen = Vec::new();
+        let ended_well = watched(&mut script, |line, stream| seen.push((line.to_owned(), stream))).unwrap();
+        seen.sort_by(|one, other| one.0.cmp(&other.0));
+        let [out, err, last] = ["out", "err", "last"].map(str::to_owned);
+        assert_eq!(seen, [(err, Stream::Errors), (last, Stream::Output), (out, Stream::Output)]);
+        assert!(!ended_well);
+    }
 
     #[test]
     fn a_process_name_with_brackets_and_blanks_is_stepped_over() {

@@ -1,11 +1,10 @@
 //! The servers that all tests share.
 
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::Context;
-use claviger_test_services::{POSTGRES_VARIABLE, Postgres, VALKEY_VARIABLE, Valkey};
+use claviger_test_services::{POSTGRES_VARIABLE, Postgres, Search, VALKEY_VARIABLE, Valkey};
 
 use crate::install;
 
@@ -27,9 +26,12 @@ impl Services {
         [(POSTGRES_VARIABLE, self.postgres.url("postgres")), (VALKEY_VARIABLE, self.valkey.url())]
     }
 
-    /// Where they write.
-    pub(crate) fn folders(&self) -> [&Path; 2] {
-        [self.postgres.folder(), self.valkey.folder()]
+    /// Every place of these texts in what they hold and have written.
+    pub(crate) fn search(&self, search: &Search) -> anyhow::Result<Vec<String>> {
+        let mut places = self.postgres.search(search)?;
+        let files = search.in_folder(self.valkey.folder()).into_iter();
+        places.extend(files.map(|(file, found)| format!("{}: {found:?}", file.display())));
+        Ok(places)
     }
 }
 

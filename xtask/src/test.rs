@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use claviger_test_services::{MARK_VARIABLE, Search, new_mark};
 
+use crate::run::Stream;
 use crate::services::Services;
 use crate::tally::Tally;
 use crate::{install, root, run};
@@ -14,6 +15,8 @@ struct Left {
     services: Option<Services>,
     /// What every secret of this run has in it.
     mark: String,
+    /// How many lines of the tests' output had it.
+    told: usize,
 }
 
 struct Stage {
@@ -49,7 +52,7 @@ struct Report {
 pub(crate) fn run_all() -> bool {
     let mut reports = Vec::new();
     let mut go_on = true;
-    let mut left = Left { services: None, mark: new_mark() };
+    let mut left = Left { services: None, mark: new_mark(), told: 0 };
     for stage in STAGES {
         let report = if go_on { run_one(stage, &mut left) } else { Report::not_run(stage.name) };
         go_on &= report.passed() || !stage.needed_by_all;
@@ -132,7 +135,13 @@ fn cargo_tests(left: &mut Left, tally: &mut Tally) -> anyhow::Result<()> {
     let mut tests = run::cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]).envs(services.variables());
     tests.env(MARK_VARIABLE, &left.mark);
-    let ended_well = run::watched(&mut tests, |line| *tally += Tally::of_cargo(line).unwrap_or_default())?;
+    let (search, told) = (Search::of([left.mark.as_str()]), &mut left.told);
+    let ended_well = run::watched(&mut tests, |line, stream| {
+        if stream == Stream::Output {
+            *tally += Tally::of_cargo(line).unwrap_or_default();
+        }
+        *told += usize::from(search.in_bytes(line.as_bytes()).is_some());
+    })?;
     judge(ended_well, tally)
 }
 
@@ -142,24 +151,25 @@ fn python_sdks(_: &mut Left, tally: &mut Tally) -> anyhow::Result<()> {
         .args(["-m", "pytest", "tests/sdk", "-q"])
         .env("CLAVIGER_BIN", root().join("target/debug/claviger"))
         .env("CLAVIGER_MOCK_BIN", root().join("target/debug/claviger-mock-provider"));
-    let ended_well = run::watched(&mut tests, |line| *tally += Tally::of_pytest(line).unwrap_or_default())?;
+    let ended_well = run::watched(&mut tests, |line, stream| {
+        if stream == Stream::Output {
+            *tally += Tally::of_pytest(line).unwrap_or_default();
+        }
+    })?;
     judge(ended_well, tally)
 }
 
-/// Looks for the run's secrets in what all its tests together left: the data, the write-ahead log and the messages of
-/// PostgreSQL and Valkey, and pictures. Each end-to-end test has looked through its own folder and logs already, in
-/// `claviger-testkit`.
+/// Looks for the run's secrets in what all its tests together left: the data, the write-ahead log, the messages and every
+/// row of PostgreSQL, the files of Valkey, and what the tests themselves said, also of their failures. Each end-to-end test
+/// has looked through its own folder, logs and databases already, in `claviger-testkit`.
 fn leak_hunt(left: &mut Left, tally: &mut Tally) -> anyhow::Result<()> {
     let services = left.services.as_ref().context("the services are not running")?;
-    let search = Search::of(&left.mark);
-    let [postgres, valkey] = services.folders();
-    let found: Vec<_> = [postgres, valkey, &root().join("target/screenshots")]
-        .into_iter()
-        .flat_map(|folder| search.in_folder(folder))
-        .map(|(file, found)| format!("{}: byte {}, as {}", file.display(), found.at, found.form))
-        .collect();
+    let found = services.search(&Search::of([left.mark.as_str()]))?;
     if !found.is_empty() {
         bail!("secrets of tests were written: {found:#?}");
+    }
+    if left.told > 0 {
+        bail!("{} lines of the tests' output have secrets", left.told);
     }
     tally.passed += 1;
     Ok(())

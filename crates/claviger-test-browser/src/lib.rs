@@ -2,7 +2,7 @@
 //!
 //! A [`Person`] does what people do, and finds things as they do, or as a screen reader does: by the words on buttons,
 //! links and labels. Whatever a person waits for has a deadline. At the end, [`Person::leaves`] looks at what the browser
-//! had to complain about, and hands over every page that was seen, so that a test can look for what must not be there.
+//! had to complain about, and looks for the secrets of tests in every page that was seen and in all that the browser kept.
 //!
 //! Everything here panics instead of answering errors: in a test, a panic with its message is the failure report.
 #![expect(

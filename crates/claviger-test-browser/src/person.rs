@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use thirtyfour::prelude::*;
 use tokio::sync::SemaphorePermit;
 
@@ -14,6 +14,10 @@ use crate::{Seen, find};
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks at whether it has.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(25);
+
+/// What scripts have stored, and the addresses that were asked for.
+const KEPT: &str = "return JSON.stringify([{...localStorage}, {...sessionStorage}, \
+                    performance.getEntries().map(entry => entry.name)])";
 
 /// Somebody with a browser of their own.
 pub struct Person {
@@ -190,36 +194,39 @@ impl Person {
     }
 
     /// Closes the browser, and hands over what it showed. Fails where it had something to complain about that nobody
-    /// expected, such as a script's error or what the page's own policy forbids.
+    /// expected, such as a script's error or what the page's own policy forbids; and where a secret is in what it showed,
+    /// said or kept.
     pub async fn leaves(mut self) -> Seen {
         self.note().await;
-        let storage = "return JSON.stringify([{...localStorage}, {...sessionStorage}, \
-                       performance.getEntries().map(entry => entry.name)])";
-        if self.manner.scripts
-            && let Ok(kept) = self.driver.execute(storage, Vec::new()).await
-        {
-            self.seen.traces.push(kept.json().to_string());
-        }
-        let log = self.driver.browser_log().await.expect("the console's log");
-        self.driver.quit().await.expect("the browser closes");
-        self.seen.traces.extend(log.iter().map(|entry| entry.message.clone()));
-        let bad = log.iter().filter(|entry| matches!(entry.level.as_str(), "SEVERE" | "WARNING"));
-        let complaints: Vec<_> = bad
-            .map(|entry| entry.message.as_str())
-            .filter(|message| !self.expected.iter().any(|words| message.contains(words)))
-            .collect();
+        let complaints = self.close().await.expect("the browser closes, and shows its log before");
         assert!(complaints.is_empty(), "the browser complains:\n{}", complaints.join("\n"));
+        let leak = self.seen.leak();
+        assert!(leak.is_none(), "{}", leak.unwrap_or_default());
         self.seen
     }
 
-    /// Closes the browser of a test that failed, and tells what it showed last.
-    pub async fn is_interrupted(self) -> String {
+    /// Closes the browser; answers its complaints that nobody expected.
+    async fn close(&mut self) -> WebDriverResult<Vec<String>> {
+        let log = self.driver.browser_log().await?;
+        self.driver.clone().quit().await?;
+        let bad = log.iter().filter(|entry| matches!(entry.level.as_str(), "SEVERE" | "WARNING"));
+        let unexpected = bad.map(|entry| entry.message.clone());
+        let unexpected = unexpected.filter(|message| !self.expected.iter().any(|words| message.contains(words)));
+        let complaints = unexpected.collect();
+        for entry in log {
+            self.seen.note_trace(entry.message);
+        }
+        Ok(complaints)
+    }
+
+    /// Closes the browser of a test that failed, and tells what it showed last, and whether there was a secret in anything.
+    pub async fn is_interrupted(mut self) -> String {
         let address = self.address().await;
         let text = self.text().await.unwrap_or_default();
-        let log = self.driver.browser_log().await.unwrap_or_default();
-        let said: Vec<_> = log.iter().map(|entry| entry.message.as_str()).collect();
-        let _closed = self.driver.quit().await;
-        format!("at {address}, which shows:\n{text}\nThe console: {}", said.join("\n"))
+        self.note().await;
+        let said = self.close().await.unwrap_or_default();
+        let leak = self.seen.leak().unwrap_or_else(|| "no secret was shown".to_owned());
+        format!("at {address}, which shows:\n{text}\nThe console: {}\nBeside this, {leak}", said.join("\n"))
     }
 
     /// Looks until there is something, or it should have been there long ago.
@@ -257,11 +264,20 @@ impl Person {
         self.the_shown(find::field(label)).await.is_some()
     }
 
-    /// Keeps the page as it stands.
+    /// Keeps the page as it stands, and what the browser keeps for it.
     pub(crate) async fn note(&mut self) {
         // A page may be on its way out just now; the next note has the next one.
         if let Ok(source) = self.driver.source().await {
             self.seen.note(self.address().await, source);
+        }
+        if self.manner.scripts
+            && let Ok(kept) = self.driver.execute(KEPT, Vec::new()).await
+        {
+            self.seen.note_trace(kept.json().to_string());
+        }
+        // Those of all pages, also such as no script can read.
+        if let Ok(cookies) = session::try_devtools(&self.driver, "Storage.getCookies", json!({})).await {
+            self.seen.note_trace(cookies.to_string());
         }
     }
 

@@ -109,9 +109,12 @@ pub(crate) async fn appear(driver: &WebDriver, manner: Manner) {
 
 /// Asks the browser for what WebDriver has no word for.
 pub(crate) async fn devtools(driver: &WebDriver, command: &'static str, params: Value) -> Value {
-    let done =
-        driver.cmd(Devtools { command, params }).await.and_then(thirtyfour::session::http::CmdResponse::value_json);
-    done.unwrap_or_else(|error| panic!("{command}: {error}"))
+    try_devtools(driver, command, params).await.unwrap_or_else(|error| panic!("{command}: {error}"))
+}
+
+/// The same, of a browser that may be gone.
+pub(crate) async fn try_devtools(driver: &WebDriver, command: &'static str, params: Value) -> WebDriverResult<Value> {
+    driver.cmd(Devtools { command, params }).await?.value_json()
 }
 
 #[derive(Debug)]

@@ -1,5 +1,5 @@
 //! For tests: real PostgreSQL and Valkey servers, and a real browser, from Debian's packages; and the mark of a run's
-//! secrets.
+//! secrets with the search for them.
 //!
 //! A server is a child process on a free loopback port, with its data in a temporary folder. Both go when its value is
 //! dropped, and also when the process that started it ends without dropping it.
@@ -11,18 +11,22 @@
 //! ([`shared_postgres`], [`shared_valkey`]). A test that stops, freezes or configures one starts its own.
 
 mod chromedriver;
+mod database;
 mod files;
 mod mark;
 mod port;
 mod postgres;
+mod search;
 mod server;
 mod valkey;
 
 use anyhow::Context;
 
 pub use chromedriver::Chromedriver;
-pub use mark::{Found, MARK_VARIABLE, Search, mark, new_mark};
+pub use database::{Database, accuse, contents, psql};
+pub use mark::{MARK_VARIABLE, mark, new_mark, note_secret, search_for_secrets};
 pub use postgres::Postgres;
+pub use search::{Found, Search};
 pub use valkey::Valkey;
 
 /// The environment variable with the URL of the PostgreSQL that all tests share.

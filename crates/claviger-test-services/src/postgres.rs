@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use tempfile::TempDir;
 
 use crate::server::Server;
-use crate::{files, port};
+use crate::{Search, database, files, port};
 
 /// Where Debian puts the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
@@ -71,12 +71,6 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// The folder in which all of its files are.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// The URL of a database, for the superuser. It says nothing of TLS: a test adds `?sslmode=…`.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
@@ -96,10 +90,13 @@ impl Postgres {
 
     /// Starts it on the same data and port, after [`Postgres::stop`].
     pub fn start_again(&mut self) -> anyhow::Result<()> {
+        self.start_as(self.programs.as_user("postgres"))
+    }
+
+    fn start_as(&mut self, mut command: Command) -> anyhow::Result<()> {
         if self.server.is_some() {
             bail!("PostgreSQL is running already");
         }
-        let mut command = self.programs.as_user("postgres");
         command.arg("-D").arg(self.data()).arg("-k").arg(self.folder.path());
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string()]);
         let options = ["fsync=off", "full_page_writes=off", "max_connections=300", "shared_buffers=32MB"];
@@ -119,6 +116,42 @@ impl Postgres {
         })?;
         self.server = Some(server);
         Ok(())
+    }
+
+    /// Stops it, and starts it again on a disk that has no page more for the tables of a database, whose URL is that of
+    /// [`Postgres::url`]. `strace` has the system tell the server so, which then does what it does on a full disk.
+    pub fn restart_on_a_full_disk(&mut self, database: &str) -> anyhow::Result<()> {
+        // 16384 is the first number of what is not the server's own.
+        let files = "SELECT pg_relation_filepath(oid) FROM pg_class
+                     WHERE oid >= 16384 AND pg_relation_filepath(oid) IS NOT NULL";
+        let files = self.execute(database, files)?;
+        self.stop()?;
+        // The server is the process that is started, and the tracer its child, which ends at a signal.
+        let mut strace = self.programs.as_user_found("strace");
+        // Without its filter for system calls, which outlives it.
+        strace.args(["-D", "-I", "1", "-f", "-qqq", "-o", "/dev/null"]);
+        strace.args(["-e", "trace=pwrite64,pwritev,fallocate", "-e"]);
+        strace.arg("inject=pwrite64,pwritev,fallocate:error=ENOSPC");
+        strace.args(files.lines().flat_map(|file| ["-P".into(), self.data().join(file)]));
+        strace.arg(self.programs.path("postgres"));
+        self.start_as(strace)
+    }
+
+    /// Gives room to a server that was started on a full disk.
+    pub fn make_room(&mut self) -> anyhow::Result<()> {
+        let status = format!("/proc/{}/status", self.server.as_ref().context("PostgreSQL is stopped")?.id());
+        let tracer = || {
+            let status = fs::read_to_string(&status).unwrap_or_default();
+            let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"))?.trim().to_owned();
+            (tracer != "0").then_some(tracer)
+        };
+        let strace = tracer().context("there is room already")?;
+        let ended = Command::new("sh").args(["-c", r#"kill "$0""#, &strace]).status().context("cannot start sh")?;
+        if !ended.success() {
+            bail!("strace cannot be ended ({ended})");
+        }
+        let server = self.server.as_mut().context("PostgreSQL is stopped")?;
+        server.wait_until(|| tracer().is_none())
     }
 
     /// Stops it and starts it again.
@@ -149,6 +182,18 @@ impl Postgres {
         }
         let rows = String::from_utf8(output.stdout).context("psql printed what is not text")?;
         Ok(rows.trim_end_matches('\n').to_owned())
+    }
+
+    /// Every place of these texts in its files, and in the databases that it has.
+    pub fn search(&self, search: &Search) -> anyhow::Result<Vec<String>> {
+        let files = search.in_folder(self.folder.path()).into_iter();
+        let mut places: Vec<_> = files.map(|(file, found)| format!("{}: {found:?}", file.display())).collect();
+        let server = self.url("postgres");
+        for name in database::names(&server)? {
+            let contents = database::contents(&database::url_of(&server, &name))?;
+            places.extend(search.in_bytes(&contents).map(|found| format!("database {name}: {found:?}")));
+        }
+        Ok(places)
     }
 
     fn make_data(&self) -> anyhow::Result<()> {
@@ -184,6 +229,11 @@ impl Postgres {
     }
 }
 
+/// Where a client program is that belongs to the server's version.
+pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(Programs::find()?.path(name))
+}
+
 /// PostgreSQL's programs, and the user that its server runs as where this process is root's: as root, it refuses to.
 #[derive(Debug)]
 struct Programs {
@@ -210,7 +260,12 @@ impl Programs {
 
     /// A program that works on the server's files. The process that is started becomes it, and keeps its id.
     fn as_user(&self, program: &str) -> Command {
-        let path = self.path(program);
+        self.as_user_found(self.path(program))
+    }
+
+    /// The same of a program that is none of PostgreSQL's.
+    fn as_user_found(&self, path: impl AsRef<Path>) -> Command {
+        let path = path.as_ref();
         let mut command = match self.user {
             None => Command::new(path),
             Some((user, group)) => {
@@ -248,7 +303,7 @@ fn folder_by_pg_config() -> Option<PathBuf> {
 
 /// Clients are packaged by themselves.
 fn has_server(folder: &Path) -> bool {
-    ["postgres", "initdb", "psql", "pg_isready"].iter().all(|program| folder.join(program).exists())
+    ["postgres", "initdb", "psql", "pg_dump", "pg_isready"].iter().all(|program| folder.join(program).exists())
 }
 
 /// User and group id in the text of `/etc/passwd`.

@@ -78,6 +78,11 @@ impl Server {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Output};
 
-use claviger_test_services::Postgres;
+use claviger_test_services::{Database, Postgres, Search, new_mark, note_secret};
 
 /// Asks over the network, as a test's own client does.
 fn psql(url: &str, sql: &str) -> Output {
@@ -45,6 +45,21 @@ fn stopped_and_started_again_it_has_its_data_and_its_port() {
 }
 
 #[test]
+fn on_a_full_disk_it_refuses_what_needs_room_and_has_all_else_until_there_is_room() {
+    let mut postgres = Postgres::start().unwrap();
+    let more = "INSERT INTO t SELECT repeat('x', 100) FROM generate_series(1, 200)";
+    postgres.execute("postgres", &format!("CREATE TABLE t (s text); {more}")).unwrap();
+    postgres.restart_on_a_full_disk("postgres").unwrap();
+    let error = postgres.execute("postgres", more).unwrap_err().to_string();
+    assert!(error.contains("could not extend file") && error.contains("No space left on device"), "{error}");
+    assert_eq!(postgres.execute("postgres", "SELECT count(*) FROM t").unwrap(), "200");
+    postgres.make_room().unwrap();
+    postgres.execute("postgres", more).unwrap();
+    assert_eq!(postgres.execute("postgres", "SELECT count(*) FROM t").unwrap(), "400");
+    assert!(postgres.make_room().is_err());
+}
+
+#[test]
 fn a_statement_that_fails_says_why() {
     let postgres = Postgres::start().unwrap();
     let error = postgres.execute("postgres", "SELECT 1; SELECT * FROM nowhere; SELECT 2").unwrap_err();
@@ -80,4 +95,50 @@ fn one_with_a_certificate_refuses_connections_without_tls() {
     assert_eq!(text(&encrypted.stdout), "t\n", "{encrypted:?}");
     let plain = psql(&format!("{url}?sslmode=disable"), sql);
     assert!(text(&plain.stderr).contains("no encryption"), "{plain:?}");
+}
+
+/// Long, and of a kind that packs well.
+fn long_text(secret: &str) -> String {
+    format!("{}{secret}{}", "before ".repeat(2_000), " after".repeat(2_000))
+}
+
+#[test]
+fn a_secret_is_found_in_tables_also_where_the_server_packs_it_and_cuts_it_into_pieces() {
+    let postgres = Postgres::start().unwrap();
+    let server = postgres.url("postgres");
+    for (number, (column, value)) in [
+        ("text", "'{}'"),
+        ("bytea", "convert_to('{}', 'UTF8')"),
+        ("jsonb", "jsonb_build_object('key', '{}')"),
+        ("text[]", "ARRAY['{}']"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let secret = new_mark();
+        let value = value.replace("{}", &long_text(&secret));
+        let make = format!("CREATE TABLE t{number} (v {column}); INSERT INTO t{number} VALUES ({value})");
+        postgres.execute("postgres", &make).unwrap();
+        // All of it is on the disk.
+        postgres.execute("postgres", "CHECKPOINT").unwrap();
+        let search = Search::of([secret.as_str()]);
+        assert!(postgres.search(&search).unwrap().iter().any(|found| found.contains("database postgres")), "{column}");
+    }
+    assert!(postgres.search(&Search::of([new_mark().as_str()])).unwrap().is_empty());
+    drop(Database::on(&server, "innocent").unwrap());
+}
+
+#[test]
+fn a_database_with_a_secret_fails_its_test_and_goes_all_the_same() {
+    let postgres = Postgres::start().unwrap();
+    let secret = new_mark();
+    note_secret(&secret);
+    let database = Database::on(&postgres.url("postgres"), "guilty").unwrap();
+    let trail = format!("CREATE TABLE trail (entry text); INSERT INTO trail VALUES ('{}')", long_text(&secret));
+    database.execute(&trail).unwrap();
+    let failed = std::panic::catch_unwind(move || drop(database)).unwrap_err();
+    let said = failed.downcast_ref::<String>().unwrap();
+    assert!(said.contains("a test's secret stands in a table") && !said.contains(&secret), "{said}");
+    let left = "SELECT count(*) FROM pg_database WHERE datname LIKE 'guilty%'";
+    assert_eq!(postgres.execute("postgres", left).unwrap(), "0");
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
+use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Builder, Client as Http};
@@ -108,6 +108,7 @@ impl Client {
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
         if !may_have_secrets {
+            assert!(!head.headers.contains_key(CONTENT_ENCODING), "a packed answer cannot be looked through");
             assert_no_secret("an answer's headers", format!("{:?}", head.headers).as_bytes());
             assert_no_secret("an answer", &bytes);
             self.shown.note(&String::from_utf8_lossy(&bytes));

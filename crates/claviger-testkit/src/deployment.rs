@@ -151,7 +151,10 @@ impl Deployment {
         if !command.get_envs().any(|(name, _)| name == LOG_LEVEL) {
             command.env(LOG_LEVEL, "trace");
         }
-        let mut process = Process::start(command).unwrap_or_else(|(status, stderr)| panic!("{status}: {stderr}"));
+        let mut process = Process::start(command).unwrap_or_else(|(status, stderr)| {
+            self.place.note("the last words", stderr.clone().into_bytes());
+            panic!("{status}: {stderr}")
+        });
         process.belongs_to(&self.place, &self.root_token);
         let root = Client::new(process.url(), &self.root_token).noting(&self.place.shown);
         Running { process, root }

@@ -17,6 +17,7 @@ mod place;
 mod population;
 mod process;
 mod secrets;
+mod sqlite;
 
 pub use app::{TestApp, TestSettings, answered, put_key};
 pub use client::{Answer, Client};

@@ -135,16 +135,13 @@ impl Drop for Process {
         if let Some((place, root_token)) = &place
             && matches!(self.child.try_wait(), Ok(None))
             && let Some(address) = self.url().strip_prefix("http://")
-            && !std::thread::panicking()
         {
             place.note_told(address, root_token);
         }
         // It may have ended already; then there is nothing to do.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some((place, _)) = place
-            && !std::thread::panicking()
-        {
+        if let Some((place, _)) = place {
             place.note("the log", self.stderr().into_bytes());
         }
     }

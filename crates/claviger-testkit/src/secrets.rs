@@ -1,9 +1,9 @@
 //! Secrets that tests make, and the search for them in all that is written.
 
 use std::collections::BTreeSet;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use claviger_test_services::{Search, mark};
+use claviger_test_services::{Search, mark, note_secret};
 
 /// Where the mark stands in a secret: behind all that a mask or a name made of its beginning shows.
 const BEFORE: usize = 20;
@@ -14,7 +14,7 @@ const TOKEN_LENGTH: usize = 80;
 const TOKEN_END: usize = 40;
 
 /// Looks for the mark of this run.
-static MARKED: LazyLock<Search> = LazyLock::new(|| Search::of(mark()));
+static MARKED: LazyLock<Search> = LazyLock::new(|| Search::of([mark()]));
 
 /// Random text that can stand for a provider key: made anew each time, so that none is in the source. The mark of this
 /// run is in it, by which it is found wherever it is written.
@@ -43,7 +43,7 @@ pub fn assert_no_secret(what: &str, bytes: &[u8]) {
     assert!(found.is_none(), "a test's secret stands in {what}: {found:?}");
 }
 
-/// Tokens that a deployment has made and shown, which have no mark.
+/// Tokens and other secrets that a deployment has made and shown, which have no mark.
 #[derive(Debug, Default)]
 pub(crate) struct Shown(Mutex<BTreeSet<String>>);
 
@@ -52,22 +52,23 @@ impl Shown {
     pub(crate) fn note(&self, text: &str) {
         let whole = |token: &&str| token.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         let tokens = text.match_indices(TOKEN).filter_map(|(at, _)| text.get(at..at + TOKEN_LENGTH)).filter(whole);
-        self.lock().extend(tokens.map(|token| token[TOKEN_LENGTH - TOKEN_END..].to_owned()));
+        tokens.for_each(|token| self.note_secret(&token[TOKEN_LENGTH - TOKEN_END..]));
     }
 
     /// Notes another secret that was made and is not to be written.
     pub(crate) fn note_secret(&self, secret: &str) {
+        // For the databases, which several deployments share.
+        note_secret(secret);
         self.lock().insert(secret.to_owned());
     }
 
-    /// What to look for: the mark, and every token.
-    pub(crate) fn searches(&self) -> Vec<Search> {
-        let noted = self.lock().clone();
-        noted.iter().map(String::as_str).chain([mark()]).map(Search::of).collect()
+    /// Looks for the mark, and for every one of them.
+    pub(crate) fn search(&self) -> Search {
+        Search::of(self.lock().iter().map(String::as_str).chain([mark()]))
     }
 
-    #[expect(clippy::expect_used, reason = "in a test, a panic with its message is the failure report")]
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
-        self.0.lock().expect("no panic while it was locked")
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        // It is asked for after a panic, too.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
