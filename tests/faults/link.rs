@@ -8,7 +8,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::database::Database;
-use crate::{PROVIDER, on_postgres, soon};
+use crate::{PROVIDER, on_postgres};
 
 const KEYS: &str = "/api/workspaces/acme/byok-keys";
 /// In this time every request has an answer, whatever the database does.
@@ -40,21 +40,18 @@ async fn a_change_and_a_lease_that_lose_postgresql_half_way_are_answered_and_not
         assert!(begun.elapsed() < PROMISED, "round {round}: {:?}", begun.elapsed());
         let (added, leased) = (added.unwrap(), leased.unwrap());
         assert_eq!((added.status.as_u16(), added.code()), (503, "store_unavailable"), "{}", added.json);
-        assert!(matches!(leased.status.as_u16(), 200 | 404 | 503), "{}", leased.json);
+        // Once token and pool are in memory, they serve while changes were heard of; this may be the moment in which they
+        // are read anew.
+        let from_memory = leased.status == 200 && round > 0;
+        assert!(from_memory || leased.code() == "store_unavailable", "round {round}: {}", leased.json);
         link.cut();
         link.thaw();
-        soon("the database's return", async || {
-            let sent = server.root.send(Method::POST, KEYS, &add).await;
-            // What was not answered may have been done: then this is a second one of the same.
-            (sent.status == 200 || sent.status == 409).then_some(())
-        })
-        .await;
+        // The first request already. What was not answered may have been done: then this is a second one of the same.
+        let again = server.root.send(Method::POST, KEYS, &add).await;
+        assert!(matches!(again.status.as_u16(), 200 | 409), "round {round}: {}", again.json);
         acknowledged += 1;
         assert_eq!(server.keys("acme").await.len(), acknowledged);
-        soon("a lease", async || {
-            let sent = caller.send(Method::GET, "/gateway/exa/x", &Value::Null).await;
-            (sent.status == 200).then_some(())
-        })
-        .await;
+        let leased = caller.send(Method::GET, "/gateway/exa/x", &Value::Null).await;
+        assert_eq!(leased.status, 200, "round {round}: {}", leased.json);
     }
 }

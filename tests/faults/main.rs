@@ -3,6 +3,7 @@
 mod clock;
 mod database;
 mod descriptors;
+mod disk;
 mod end;
 mod link;
 mod provider;
@@ -38,8 +39,12 @@ async fn soon<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
 
 /// A deployment on a PostgreSQL database of its own.
 fn on_postgres(database: &Database) -> Deployment {
+    on_postgres_at(&database.url())
+}
+
+fn on_postgres_at(url: &str) -> Deployment {
     Deployment::new()
-        .with("CLAVIGER_DATABASE__URL", &database.url())
+        .with("CLAVIGER_DATABASE__URL", url)
         // 43 letters and "=" are base64 of 32 bytes, where the last letter ends in two zeros.
         .with("CLAVIGER_VAULT__MASTER_KEY", &format!("{}A=", &random_secret()[..42]))
 }

@@ -15,23 +15,23 @@ use serde_json::Value;
 use crate::database::Database;
 use crate::{PROVIDER, on_postgres};
 
-/// Which system calls a command is killed at: their names, and the files that they are of, in the data folder.
+/// Which system calls a command is killed at: their names, the file that they are of in the data folder, where it is one,
+/// and whether they are of files at all.
 struct Calls {
     names: &'static str,
     file: Option<&'static str>,
+    are_of_a_file: bool,
 }
 
 /// The log of SQLite, up to the commit; then the database, as the log is taken into it; then the log's removal. The calls
 /// of each are one thread's, and strace counts by threads.
 const OF_SQLITE: [Calls; 3] = [
-    Calls { names: "pwrite64,fsync,fdatasync", file: Some("claviger.db-wal") },
-    Calls { names: "pwrite64,ftruncate,fsync,fdatasync", file: Some("claviger.db") },
-    Calls { names: "unlink,unlinkat", file: None },
+    Calls { names: "pwrite64,fsync,fdatasync", file: Some("claviger.db-wal"), are_of_a_file: true },
+    Calls { names: "pwrite64,ftruncate,fsync,fdatasync", file: Some("claviger.db"), are_of_a_file: true },
+    Calls { names: "unlink,unlinkat", file: None, are_of_a_file: true },
 ];
 /// All that is said to the server, and nothing is written anywhere else.
-const OF_POSTGRES: [Calls; 1] = [Calls { names: "sendto,sendmsg,writev", file: None }];
-/// As many scenes as there are calls, and more.
-const MANY: usize = 80;
+const OF_POSTGRES: [Calls; 1] = [Calls { names: "sendto,sendmsg,writev", file: None, are_of_a_file: false }];
 
 /// A change of keys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +40,13 @@ enum Change {
     Replace,
     Delete,
     Rekey,
+}
+
+impl Change {
+    /// No fewer than it takes calls, with either store.
+    fn most_calls(self) -> usize {
+        if self == Self::Rekey { 100 } else { 60 }
+    }
 }
 
 /// A workspace, and the masks of its keys before a change and after it.
@@ -55,16 +62,18 @@ fn mask(secret: &str) -> String {
     format!("{}...{}", &secret[..6], &secret[secret.len() - 4..])
 }
 
-fn fed(mut command: Command, input: &str) -> Ran {
+fn fed(deployment: &Deployment, mut command: Command, input: &str) -> Ran {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that was killed does not read.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    child.wait_with_output().unwrap().into()
+    let ran = child.wait_with_output().unwrap().into();
+    deployment.look_through(&ran);
+    ran
 }
 
 fn done(deployment: &Deployment, arguments: &[&str], input: &str) -> String {
-    let ran = fed(deployment.command(arguments), input);
+    let ran = fed(deployment, deployment.command(arguments), input);
     assert_eq!(ran.code, Some(0), "{arguments:?}: {}", ran.stderr);
     ran.stdout
 }
@@ -73,7 +82,7 @@ fn done(deployment: &Deployment, arguments: &[&str], input: &str) -> String {
 fn listed(deployment: &Deployment, workspace: &str) -> Vec<String> {
     let list = done(deployment, &["key", "list", "--json", "--workspace", workspace], "");
     let list: Value = serde_json::from_str(&list).unwrap();
-    list["keys"].as_array().unwrap().iter().map(|key| key["maskedKey"].as_str().unwrap().to_owned()).collect()
+    masks(list["keys"].as_array().unwrap())
 }
 
 impl Scene {
@@ -99,16 +108,19 @@ impl Scene {
         Self { workspace, arguments, input: new, before, after }
     }
 
-    /// Makes the change, and is killed at one of these calls. Returns whether it lived through.
-    fn play(&self, deployment: &Deployment, calls: &Calls, at: usize) -> bool {
+    /// Makes the change, and is killed at one of these calls. Returns whether it lived through, and whether it told of that.
+    fn play(&self, deployment: &Deployment, calls: &Calls, at: usize) -> (bool, bool) {
         let arguments: Vec<_> = self.arguments.iter().map(String::as_str).collect();
-        let ran = fed(killed_at(&deployment.command(&arguments), deployment, calls, at), &self.input);
+        let command = killed_at(&deployment.command(&arguments), deployment, calls, at);
+        let ran = fed(deployment, command, &self.input);
         let lived = ran.code == Some(0);
         assert!(lived || matches!(ran.code, None | Some(137)), "{:?}: {}", ran.code, ran.stderr);
-        let now = listed(deployment, &self.workspace);
-        let told = lived || !ran.stdout.is_empty();
-        assert!(now == self.after || (now == self.before && !told), "call {at}: {now:?}, told: {told}");
-        lived
+        (lived, lived || !ran.stdout.is_empty())
+    }
+
+    /// Asserts that the change has happened or not, and has where it was told; with these masks of keys.
+    fn assert_whole(&self, now: &[String], told: bool) {
+        assert!(now == self.after || (now == self.before && !told), "{}: {now:?}, told: {told}", self.workspace);
     }
 }
 
@@ -125,6 +137,10 @@ fn killed_at(inner: &Command, deployment: &Deployment, calls: &Calls, at: usize)
     strace
 }
 
+fn masks(keys: &[Value]) -> Vec<String> {
+    keys.iter().map(|key| key["maskedKey"].as_str().unwrap().to_owned()).collect()
+}
+
 /// Kills a change at each of these calls, and asserts after each that it has happened or not; at last, that whatever is
 /// there opens and serves.
 async fn sweep(deployment: Deployment, calls: &[Calls], change: Change) {
@@ -132,26 +148,35 @@ async fn sweep(deployment: Deployment, calls: &[Calls], change: Change) {
     let deployment = deployment.with_provider(PROVIDER, &mock.base_url(PROVIDER));
     let mut server = deployment.serve();
     let mut scenes = Vec::new();
-    for number in 0..MANY {
+    for number in 0..change.most_calls() {
         scenes.push(Scene::new(&server, change, number).await);
     }
     assert!(server.process.terminate().success());
-    let mut next = scenes.iter();
+    let (mut next, mut played) = (scenes.iter(), Vec::new());
     for calls in calls {
-        let mut kills = 0;
-        while !next.next().expect("the calls end").play(&deployment, calls, kills + 1) {
-            kills += 1;
+        for kills in 0.. {
+            let scene = next.next().expect("the calls end");
+            let (lived, told) = scene.play(&deployment, calls, kills + 1);
+            if calls.are_of_a_file {
+                // The next process takes over what was left in the files. Here that is one which only reads.
+                scene.assert_whole(&listed(&deployment, &scene.workspace), told);
+            }
+            played.push((scene, told));
+            if lived {
+                assert!(kills > 0, "{change:?}: no {} of {:?}", calls.names, calls.file);
+                break;
+            }
         }
-        assert!(kills > 0, "{change:?}: no {} of {:?}", calls.names, calls.file);
     }
     done(&deployment, &["audit", "verify"], "");
     let server = deployment.serve();
-    for scene in scenes {
+    for (scene, told) in played {
+        let keys = server.keys(&scene.workspace).await;
+        scene.assert_whole(&masks(&keys), told);
         let token = server.token(&scene.workspace, "runtime").await;
-        let keys = server.keys(&scene.workspace).await.len();
         let answer = server.client(&token).send(Method::GET, &format!("/gateway/{PROVIDER}/x"), &Value::Null).await;
-        assert_eq!(answer.code() == "no_key", keys == 0, "{}: {}", scene.workspace, answer.json);
-        assert_eq!(answer.status == 200, keys == 1, "{}: {}", scene.workspace, answer.json);
+        assert_eq!(answer.code() == "no_key", keys.is_empty(), "{}: {}", scene.workspace, answer.json);
+        assert_eq!(answer.status == 200, keys.len() == 1, "{}: {}", scene.workspace, answer.json);
     }
 }
 

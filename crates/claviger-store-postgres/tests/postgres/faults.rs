@@ -8,10 +8,11 @@ use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp};
 use claviger_store::contract::somebody;
 use claviger_store::{
-    AddKeyError, Change, ChangeSink, DataKeyUse, KeyRecord, KeyUse, NewKey, Store, StoreError, UseCounts,
-    WorkspaceChange,
+    AddKeyError, Change, ChangeSink, DataKeyUse, KeyRecord, KeyUse, NewKey, PutWorkspaceError, Store, StoreError,
+    UseCounts, WorkspaceChange,
 };
 use claviger_store_postgres::PostgresStore;
+use claviger_test_services::Postgres;
 use futures_util::future::{Either, join, join_all, poll_immediate, select};
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
@@ -161,23 +162,28 @@ async fn a_database_that_may_only_be_read_is_told_as_that() {
 
 #[tokio::test]
 async fn a_full_disk_of_the_server_is_told_as_that_and_the_store_works_again() {
-    let database = Database::new().await;
-    let store = database.store().await;
-    let mut db = database.shell().await;
-    // As the server says it where no page more can be had: at the write, within the transaction.
-    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
-                BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
-                CREATE TRIGGER full_disk BEFORE INSERT ON provider_key EXECUTE FUNCTION full_disk()";
-    run(&mut db, full).await.unwrap();
-    for number in 1..=3 {
-        let refused = add(&store, number).await;
-        assert!(matches!(refused, Err(AddKeyError::Store(StoreError::Full(_)))), "{refused:?}");
-    }
-    assert!(store.keys(&Owner::Platform).await.unwrap().is_empty());
+    let mut postgres = Postgres::start().unwrap();
+    let store = PostgresStore::open(&postgres.url("postgres"), 5).await.unwrap();
+    store.put_workspace(&acme(), &somebody()).await.unwrap();
+    postgres.restart_on_a_full_disk("postgres").unwrap();
+    // Until the pages are full that the tables have.
+    let mut stored = 0;
+    let refused = loop {
+        let another = WorkspaceChange { id: format!("acme-{stored}").parse().unwrap(), ..acme() };
+        match store.put_workspace(&another, &somebody()).await {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+        assert!(stored < 1_000, "the disk was never full");
+    };
+    assert!(matches!(refused, PutWorkspaceError::Store(StoreError::Full(_))), "{refused:?}");
+    assert!(stored > 0 && store.pool(&platform()).await.is_ok());
 
-    run(&mut db, "DROP TRIGGER full_disk ON provider_key").await.unwrap();
-    add(&store, 1).await.unwrap();
-    assert_eq!(store.keys(&Owner::Platform).await.unwrap().len(), 1);
+    postgres.make_room().unwrap();
+    let another = WorkspaceChange { id: format!("acme-{stored}").parse().unwrap(), ..acme() };
+    store.put_workspace(&another, &somebody()).await.unwrap();
+    let workspaces = postgres.execute("postgres", "SELECT count(*) FROM workspace").unwrap();
+    assert_eq!(workspaces, (stored + 2).to_string());
 }
 
 #[tokio::test]
