@@ -1,7 +1,9 @@
 //! A first start that is cut short is made good by the next one.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use claviger_testkit::{Deployment, random_secret};
@@ -56,5 +58,30 @@ async fn a_first_start_that_is_killed_is_made_good_by_the_next() {
         server.key("acme", PROVIDER, &secret).await;
         let token = server.token("acme", "runtime").await;
         assert_leases(&server, &mock, &token, &[&secret]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_first_starts_at_once_have_one_master_key() {
+    const STARTS: usize = 8;
+    let (mock, deployment) = deployment().await;
+    let servers: Vec<_> = tokio::task::block_in_place(|| {
+        thread::scope(|scope| {
+            let starts: Vec<_> = (0..STARTS).map(|_| scope.spawn(|| deployment.serve())).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        })
+    });
+    let names = fs::read_dir(deployment.data_dir()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: BTreeSet<_> = names.filter(|name| name.to_string_lossy().contains("master.key")).collect();
+    assert_eq!(names, BTreeSet::from(["master.key".into()]), "no draft stays behind");
+    // What each one seals, all others open.
+    for (number, server) in servers.iter().enumerate() {
+        let (id, secret) = (format!("tenant-{number}"), random_secret());
+        server.workspace(&id).await;
+        server.key(&id, PROVIDER, &secret).await;
+        let token = server.token(&id, "runtime").await;
+        for other in &servers {
+            assert_leases(other, &mock, &token, &[&secret]).await;
+        }
     }
 }

@@ -1,8 +1,7 @@
 //! Where master keys come from.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -150,6 +149,10 @@ fn kept(data_dir: &Path, sealed_before: bool) -> anyhow::Result<Found> {
         }
         read => read.with_context(|| format!("the master key in {}", file.display())),
     };
+    if key.is_ok() && !sealed_before {
+        // Another process may have put the file there just now: nothing is sealed before a power cut leaves it there.
+        fs::File::open(data_dir)?.sync_all()?;
+    }
     Ok(Found { key: key?, at: file.display().to_string() })
 }
 
@@ -162,52 +165,101 @@ fn read(file: &Path) -> anyhow::Result<MasterKey> {
     Ok(MasterKey::parse(&text)?)
 }
 
-/// Makes the master key of the data folder.
+/// Makes the master key of the data folder, or finds the one that another process made meanwhile.
 fn make(file: &Path) -> anyhow::Result<MasterKey> {
-    let text = MasterKey::generate()?;
-    match write_new(file, &text) {
-        // Another process was first; its key is the one.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && file.exists() => return read(file),
-        written => written?,
+    let made = match write_new(file, &MasterKey::generate()?) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        written => written.map(|()| true)?,
+    };
+    // Of several that start at once, each uses what the file holds, and nobody what it made itself.
+    let key = read(file)?;
+    if made {
+        tracing::warn!(
+            file = %file.display(),
+            id = %key.id(),
+            "made a master key: keep a copy of it apart from the database; without it no stored key can be opened"
+        );
     }
-    let key = MasterKey::parse(&text)?;
-    tracing::warn!(
-        file = %file.display(),
-        id = %key.id(),
-        "made a master key: keep a copy of it apart from the database; without it no stored key can be opened"
-    );
     Ok(key)
 }
 
 /// Writes a master key to a file that is not there yet, for its owner alone. The file appears under its name only when it
-/// is whole and on the disk: sealed data must never be there before the key that opens it.
+/// is whole and on the disk: sealed data must never be there before the key that opens it. [`io::ErrorKind::AlreadyExists`]
+/// where there is one.
 pub(crate) fn write_new(file: &Path, text: &Zeroizing<String>) -> io::Result<()> {
     let folder = match file.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
-    let draft = draft(file).ok_or_else(|| io::Error::other("it is not the name of a file"))?;
-    let written = write(&draft, text).and_then(|()| fs::hard_link(&draft, file));
-    // Whether it was linked or not, the draft has done its work.
-    let removed = fs::remove_file(&draft);
-    written.and(removed)?;
+    let mut prefix = file.file_name().ok_or_else(|| io::Error::other("it is not the name of a file"))?.to_owned();
+    prefix.push(".");
+    // Under a name that nobody else has, whatever they share: containers on one volume are all process 1. The library
+    // opens it as a new file with mode 0600, and removes it wherever this ends.
+    let mut draft = tempfile::Builder::new().prefix(&prefix).suffix(".draft").tempfile_in(folder)?;
+    draft.write_all(text.as_bytes())?;
+    draft.write_all(b"\n")?;
+    draft.as_file().sync_all()?;
+    draft.persist_noclobber(file)?;
     fs::File::open(folder)?.sync_all()
 }
 
-fn draft(file: &Path) -> Option<PathBuf> {
-    let mut name = file.file_name()?.to_owned();
-    name.push(format!(".{}", std::process::id()));
-    Some(file.with_file_name(name))
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Barrier;
+    use std::thread;
 
-fn write(draft: &Path, text: &str) -> io::Result<()> {
-    // A draft of this name is left of a process that was killed.
-    match fs::remove_file(draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    use super::*;
+
+    /// As many containers do that share a volume: they all have one process id.
+    const STARTS: usize = 16;
+
+    fn names(folder: &Path) -> BTreeSet<String> {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect()
     }
-    let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    open.write_all(text.as_bytes())?;
-    open.write_all(b"\n")?;
-    open.sync_all()
+
+    #[test]
+    fn first_starts_at_once_end_with_one_master_key() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            let barrier = Barrier::new(STARTS);
+            let start = || {
+                barrier.wait();
+                kept(folder.path(), false).unwrap().key.id().to_string()
+            };
+            let ids: BTreeSet<_> = thread::scope(|scope| {
+                let starts: Vec<_> = (0..STARTS).map(|_| scope.spawn(start)).collect();
+                starts.into_iter().map(|start| start.join().unwrap()).collect()
+            });
+            let file = kept_in(folder.path());
+            assert_eq!(ids, BTreeSet::from([read(&file).unwrap().id().to_string()]));
+            assert_eq!(names(folder.path()), BTreeSet::from(["master.key".to_owned()]), "no draft stays behind");
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn of_many_that_write_a_new_file_at_once_one_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new.key");
+        let barrier = Barrier::new(STARTS);
+        let write = || {
+            let text = MasterKey::generate().unwrap();
+            barrier.wait();
+            (write_new(&file, &text), text)
+        };
+        let written: Vec<_> = thread::scope(|scope| {
+            let writes: Vec<_> = (0..STARTS).map(|_| scope.spawn(write)).collect();
+            writes.into_iter().map(|write| write.join().unwrap()).collect()
+        });
+        let (done, refused): (Vec<_>, Vec<_>) = written.into_iter().partition(|(result, _)| result.is_ok());
+        let stored = fs::read_to_string(&file).unwrap();
+        assert_eq!(done.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), [stored.trim()]);
+        for (result, _) in refused {
+            assert_eq!(result.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(names(folder.path()).len(), 1, "no draft stays behind");
+    }
 }
