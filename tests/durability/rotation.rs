@@ -90,12 +90,13 @@ fn blocking<T>(call: impl FnOnce() -> T) -> T {
 async fn a_rotation_that_is_killed_at_any_moment_goes_on_and_fails_no_request() {
     let (mock, mut deployment) = deployment().await;
     let mut dice = Dice::new(11);
-    let server = deployment.serve();
+    let mut server = deployment.serve();
     let mut tenants = Vec::new();
     for number in 0..WORKSPACES {
         tenants.push(tenant(&server, &format!("tenant-{number}")).await);
     }
-    drop(server);
+    // One that is killed counts as running for a while, and the rotation would wait for it.
+    assert!(blocking(|| server.process.terminate()).success());
     let mut old = fs::read_to_string(deployment.data_dir().join("master.key")).unwrap();
     let mut killed_half_way = 0;
     for round in 0..ROUNDS {
@@ -122,15 +123,16 @@ async fn a_rotation_that_is_killed_at_any_moment_goes_on_and_fails_no_request() 
         let late = load.end_well().await;
         assert_eq!(blocking(|| status(&deployment))["left"], 0);
         assert!(!late.is_empty());
-        drop(server);
+        assert!(blocking(|| Arc::into_inner(server).unwrap().process.terminate()).success());
 
         deployment = deployment.without("CLAVIGER_VAULT__OLD_MASTER_KEYS");
-        let server = deployment.serve();
+        let mut server = deployment.serve();
         tenants = Arc::into_inner(all).unwrap();
         tenants.extend(late);
         for tenant in &tenants {
             assert_leases(&server, &mock, &tenant.token, &[&tenant.secret]).await;
         }
+        assert!(blocking(|| server.process.terminate()).success());
         old = new;
     }
     assert!(killed_half_way > 0, "no rotation was killed between two data keys");

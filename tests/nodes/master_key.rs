@@ -1,6 +1,6 @@
 //! Another master key comes into use on several nodes, which go on serving.
 
-use claviger_testkit::{Deployment, random_secret};
+use claviger_testkit::{Deployment, Running, random_secret};
 use hyper::Method;
 use serde_json::Value;
 
@@ -30,7 +30,11 @@ fn status(deployment: &Deployment) -> Value {
 /// Restarts the nodes one after the other, as a roll-out does, each with these settings.
 async fn roll_out(nodes: &mut Nodes, token: &str, own: impl Fn(Deployment) -> Deployment) {
     for number in 0..nodes.all.len() {
-        let new = blocking(|| nodes.plan.node(&own));
+        // A node that is killed would count as running for a while, and the rotation wait for it.
+        let new = blocking(|| {
+            assert!(nodes.all[number].process.terminate().success());
+            nodes.plan.node(&own)
+        });
         nodes.all[number] = new;
         let client = nodes.all[number].client(token);
         soon("an answer", async || matches!(relay(&client).await, Relayed::With(_)).then_some(())).await;
@@ -94,6 +98,59 @@ async fn nodes_with_both_master_keys_go_on_serving_while_one_takes_the_place_of_
         }
     }
     for node in &nodes.all {
+        assert_eq!(node.root.send(Method::GET, "/readyz", &Value::Null).await.status, 200);
+    }
+}
+
+/// Asserts that a rotation is refused for these nodes' sake, and changes nothing.
+fn assert_waits(operator: &Deployment, database: &Database, lacking: &[&Running]) {
+    let canary = || database.execute("SELECT md5(canary) FROM installation;");
+    let before = canary();
+    let ran = blocking(|| operator.run(&["master-key", "rotate", "--json"]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{}", ran.stderr);
+    assert_eq!(ran.stderr.matches("(process ").count(), lacking.len(), "{}", ran.stderr);
+    for node in lacking {
+        assert!(ran.stderr.contains(&format!("(process {})", node.process.id())), "{}", ran.stderr);
+    }
+    assert!(ran.stderr.contains("not have it yet"), "{}", ran.stderr);
+    assert_eq!(canary(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rotation_waits_until_every_node_that_runs_has_the_new_master_key() {
+    let database = Database::new();
+    let (old, new) = (master_key(), master_key());
+    let mut nodes = Plan::new(&database.url()).await.with(KEY, &old).start(NODES);
+    let tenant = nodes.tenant(1).await;
+    let both = |deployment: Deployment| deployment.with(KEY, &new).with(OLD_KEYS, &old);
+    let operator = both(nodes.plan.deployment.beside());
+    assert_waits(&operator, &database, &nodes.all.iter().collect::<Vec<_>>());
+    for number in 0..2 {
+        let node = blocking(|| {
+            assert!(nodes.all[number].process.terminate().success());
+            both(nodes.plan.deployment.beside()).serve()
+        });
+        nodes.all[number] = node;
+    }
+    assert_waits(&operator, &database, &[&nodes.all[2]]);
+    let found = status(&operator);
+    let shown = found["nodes"].as_array().unwrap();
+    let mut counts: Vec<_> = shown.iter().map(|node| node["masterKeys"].as_array().unwrap().len()).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, [1, 2, 2], "{found}");
+
+    // Nobody knows of a node that is killed, until its time is over.
+    blocking(|| nodes.all[2].process.kill());
+    assert_waits(&operator, &database, &[&nodes.all[2]]);
+    database.execute(&format!(
+        "UPDATE node SET seen_at = seen_at - 31000 WHERE name LIKE '%(process {})';",
+        nodes.all[2].process.id()
+    ));
+    let rotated = blocking(|| operator.run(&["master-key", "rotate"]));
+    assert_eq!(rotated.code, Some(0), "{}", rotated.stderr);
+    assert_eq!(status(&operator)["nodes"].as_array().unwrap().len(), 2);
+    for node in &nodes.all[..2] {
+        assert_eq!(relay(&node.client(&tenant.token)).await.key(), tenant.keys[0]);
         assert_eq!(node.root.send(Method::GET, "/readyz", &Value::Null).await.status, 200);
     }
 }

@@ -69,10 +69,12 @@ fn a_generated_master_key_is_one_and_overwrites_nothing() {
 async fn a_master_key_is_changed_beside_a_running_server_and_the_old_one_withdrawn() {
     let mock = mock().await;
     let first = behind(&mock, &[OPENAI]);
-    let server = first.serve();
+    let mut server = first.serve();
     let secrets = [random_secret(), random_secret()];
     let token = acme(&server, OPENAI, &secrets).await;
-    drop(server);
+    assert_eq!(status(&first)["nodes"].as_array().unwrap().len(), 1);
+    assert!(server.process.terminate().success());
+    assert_eq!(status(&first)["nodes"], Value::Array(Vec::new()));
     let [key, old] = ["master.key", "old.key"].map(|name| first.data_dir().join(name));
     fs::rename(&key, &old).unwrap();
     assert_eq!(first.run(&["master-key", "generate", "--out", key.to_str().unwrap()]).code, Some(0));
@@ -163,7 +165,16 @@ async fn a_running_server_without_the_master_key_in_use_is_not_ready() {
     let both = deployment
         .with("CLAVIGER_VAULT__MASTER_KEY", new.trim())
         .with("CLAVIGER_VAULT__OLD_MASTER_KEYS", &format!(" {},", old.trim()));
-    assert_eq!(both.run(&["master-key", "rotate"]).code, Some(0));
+    let node = format!("(process {})", server.process.id());
+    assert_refused(&both.run(&["master-key", "rotate"]), &[&node, "not have it yet", "vault.old_master_keys"]);
+    let shown = both.run(&["master-key", "status"]);
+    let line = shown.stdout.lines().last().unwrap();
+    assert!(line.starts_with("node ") && line.contains(&node), "{line}");
+    assert!(shown.stderr.contains(&format!("{node} does not have master key")), "{}", shown.stderr);
+    assert_eq!(server.root.send(hyper::Method::GET, "/readyz", &Value::Null).await.status, 200);
+    assert_eq!(both.run(&["master-key", "rotate", "--force"]).code, Some(0));
+    let shown = both.run(&["master-key", "status"]);
+    assert!(shown.stderr.contains("it is not ready"), "{}", shown.stderr);
     let ready = server.root.send(hyper::Method::GET, "/readyz", &Value::Null).await;
     assert_eq!((ready.status.as_u16(), ready.code()), (503, "master_key_missing"));
     assert_eq!(server.keys("acme").await[0]["status"], "active");

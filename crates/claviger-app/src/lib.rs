@@ -14,6 +14,7 @@ pub mod keyring;
 pub mod keys;
 mod live;
 pub mod master_keys;
+pub mod nodes;
 pub mod organizations;
 mod owners;
 pub mod portal;
@@ -36,8 +37,9 @@ use claviger_store::ChangeSink;
 
 pub use attempts::{BadTokens, TooManyAttempts};
 pub use claviger_store::{
-    AuditFilter, ConsoleSession, Counts, Found, KeyRecord, KeyReplacement, Organization, Page, PortalGrant, PortalPass,
-    PutWorkspaceError, Store, StoreError, TokenRecord, UsageBucket, UseCounts, Webhook, Workspace,
+    AuditFilter, ConsoleSession, Counts, Found, KeyRecord, KeyReplacement, NODE_LEASE, Node, NodesWithoutIt,
+    Organization, Page, PortalGrant, PortalPass, PutWorkspaceError, RunningNode, Store, StoreError, TokenRecord,
+    UsageBucket, UseCounts, Webhook, Workspace,
 };
 pub use client::ClientAddress;
 pub use live::Capacity;
@@ -52,6 +54,7 @@ use keyring::{Keyring, PlatformKey, PlatformKeys, Prober, Rotation};
 use keys::Keys;
 use live::Live;
 use master_keys::{NotReady, Progress, RotateError, Rotated};
+use nodes::Membership;
 use organizations::Organizations;
 use portal::{Portal, PortalPlace};
 use rekeying::Rekeying;
@@ -244,11 +247,20 @@ impl App {
         Ok(())
     }
 
+    /// Takes a place among the nodes, under a name for people: for a process that serves, before it does.
+    pub async fn join(&self, name: String) -> Result<Membership, StartError> {
+        Membership::begin(&self.store, &self.master_keys, name).await
+    }
+
     /// Puts the wanted master key into use, and seals every data key anew that is under another one. See
     /// [`master_keys::rotate`].
-    pub async fn rotate_master_key(&self, progress: impl Fn(Progress)) -> Result<Rotated, RotateError> {
+    pub async fn rotate_master_key(
+        &self,
+        without_it: NodesWithoutIt,
+        progress: impl Fn(Progress),
+    ) -> Result<Rotated, RotateError> {
         let act = Principal::operator().act(None, self.clock.now());
-        master_keys::rotate(&*self.store, &self.master_keys, &act, progress).await
+        master_keys::rotate(&*self.store, &self.master_keys, without_it, &act, progress).await
     }
 
     /// Hears of changes that other processes make to the database, as long as the future is polled. What is in memory is

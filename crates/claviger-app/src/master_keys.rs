@@ -8,11 +8,12 @@
 //! any point goes on when it is begun again, and several at once do each other no harm.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use claviger_core::Owner;
 use claviger_core::audit::Act;
 use claviger_seal::{MasterKey, MasterKeyId, MasterKeys, OpenError, ResealError, SealError};
-use claviger_store::{SealedDataKey, Store, StoreError};
+use claviger_store::{NODE_LEASE, NodesWithoutIt, Replaced, RunningNode, SealedDataKey, Store, StoreError};
 use tokio::time::{Instant, sleep};
 
 /// How many data keys are read at once.
@@ -64,6 +65,8 @@ pub struct Status {
     pub keys: Vec<KeyStatus>,
     /// How many data keys are damaged: they name a master key that was never in use.
     pub damaged: u64,
+    /// The nodes that run.
+    pub nodes: Vec<RunningNode>,
 }
 
 /// How things stand with one master key.
@@ -117,7 +120,7 @@ pub async fn status(store: &dyn Store, master_keys: &MasterKeys) -> Result<Statu
             keys.push(KeyStatus { id, is_in_use: in_use == Some(id), is_given, data_keys });
         }
     }
-    Ok(Status { keys, damaged })
+    Ok(Status { keys, damaged, nodes: store.nodes().await? })
 }
 
 /// A rotation did not come to its end. What it did stays.
@@ -126,6 +129,18 @@ pub enum RotateError {
     /// The master key in use cannot be proven.
     #[error("the master key in use cannot be proven: it was not given, or the canary in the database does not open")]
     Canary(#[source] OpenError),
+    /// Some nodes do not have the master key that is to come into use.
+    #[error(
+        "master key {wanted} does not come into use, since {nodes} not have it yet: restart each with it as \
+         vault.master_key and the one in use by vault.old_master_keys, and rotate again. Nothing was changed. One that \
+         ended without a word counts for {} seconds more", NODE_LEASE.as_secs()
+    )]
+    NodesLackIt {
+        /// The master key's id.
+        wanted: MasterKeyId,
+        /// The nodes that run without it.
+        nodes: Lacking,
+    },
     /// Somebody put yet another master key into use.
     #[error(
         "another rotation, to master key {0}, began meanwhile: give every node the same vault.master_key, and rotate again"
@@ -150,6 +165,21 @@ pub enum RotateError {
     Store(#[from] StoreError),
 }
 
+/// Nodes, for people, and a verb.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lacking(pub Vec<RunningNode>);
+
+impl fmt::Display for Lacking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said = |node: &RunningNode| format!("{} (seen {} s ago)", node.node.name, node.silent_for.as_secs());
+        let names: Vec<_> = self.0.iter().map(said).collect();
+        match names.as_slice() {
+            [name] => write!(f, "node {name} does"),
+            names => write!(f, "nodes {} do", names.join(", ")),
+        }
+    }
+}
+
 /// How far a rotation has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Progress {
@@ -171,15 +201,18 @@ pub struct Rotated {
 }
 
 /// Puts the wanted master key into use, and seals every data key anew that is under another one, each in a transaction of
-/// its own.
+/// its own. Where another one is in use, that needs every node that runs to have the wanted one: the store looks at them
+/// in the transaction that replaces the canary, and a node that begins at that moment proves the key in use after it was
+/// noted. So it is either seen here, or finds the new one in use and does not start without it.
 pub(crate) async fn rotate(
     store: &dyn Store,
     master_keys: &MasterKeys,
+    without_it: NodesWithoutIt,
     act: &Act,
     progress: impl Fn(Progress),
 ) -> Result<Rotated, RotateError> {
     let wanted = master_keys.wanted();
-    let was = put_into_use(store, master_keys, act).await?;
+    let was = put_into_use(store, master_keys, without_it, act).await?;
     let mut at = Progress { done: 0, all: 0 };
     for master in others(store, wanted).await? {
         at.all += store.count_data_keys(&master).await?;
@@ -202,6 +235,7 @@ pub(crate) async fn rotate(
 async fn put_into_use(
     store: &dyn Store,
     master_keys: &MasterKeys,
+    without_it: NodesWithoutIt,
     act: &Act,
 ) -> Result<Option<MasterKeyId>, RotateError> {
     let wanted = master_keys.wanted();
@@ -214,8 +248,12 @@ async fn put_into_use(
         if was == wanted.id() {
             return Ok(None);
         }
-        if store.replace_canary(&canary, &wanted.seal_canary()?, act).await? {
-            return Ok(Some(was));
+        match store.replace_canary(&canary, &wanted.seal_canary()?, without_it, act).await? {
+            Replaced::Done => return Ok(Some(was)),
+            Replaced::CanaryChanged => {}
+            Replaced::NodesLackIt(nodes) => {
+                return Err(RotateError::NodesLackIt { wanted: wanted.id(), nodes: Lacking(nodes) });
+            }
         }
     }
 }

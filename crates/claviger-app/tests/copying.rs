@@ -9,8 +9,8 @@ use claviger_core::audit::{AuditEntry, AuditHash};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp, WorkspaceId};
 use claviger_seal::{MasterKey, MasterKeys};
-use claviger_store::contract::somebody;
-use claviger_store::{KeyChange, KeyUse, OwnerCopy, WorkspaceChange};
+use claviger_store::contract::{replace_canary, somebody};
+use claviger_store::{KeyChange, KeyUse, NodesWithoutIt, OwnerCopy, WorkspaceChange};
 use claviger_testkit::TestApp;
 
 /// What is copied at once.
@@ -167,7 +167,7 @@ async fn a_deployment_in_the_middle_of_a_rotation_is_copied_as_it_is() {
     let (from, to) = (&copying.test.store, &copying.to);
     let next = MasterKey::parse(&MasterKey::generate().unwrap()).unwrap();
     let was = from.canary().await.unwrap().unwrap();
-    assert!(from.replace_canary(&was, &next.seal_canary().unwrap(), &somebody()).await.unwrap());
+    assert!(replace_canary(&**from, &was, &next.seal_canary().unwrap()).await);
     assert_eq!(copying.copy(Existing::Keep).await.unwrap(), 0);
     assert!(copying.target_is_the_source().await);
     assert_eq!(to.canary().await.unwrap(), from.canary().await.unwrap());
@@ -177,7 +177,7 @@ async fn a_deployment_in_the_middle_of_a_rotation_is_copied_as_it_is() {
     let at = claviger_app::master_keys::status(&**to, &keys).await.unwrap();
     assert_eq!((at.left(), at.damaged), (4, 0));
     let rotating = copying.test.beside_with_master_keys(keys).await.unwrap();
-    assert_eq!(rotating.app.rotate_master_key(|_| {}).await.unwrap().resealed, 4);
+    assert_eq!(rotating.app.rotate_master_key(NodesWithoutIt::Wait, |_| {}).await.unwrap().resealed, 4);
     // Data keys that were sealed anew since are a difference like any other.
     assert!(matches!(copying.refused().await, CopyError::Changed(_)));
 }

@@ -10,10 +10,12 @@ use claviger_app::{Page, StartError};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, ProviderId, WorkspaceId};
 use claviger_seal::{MasterKey, MasterKeys, WebhookPlace};
-use claviger_store::OwnerCopy;
-use claviger_testkit::{TestApp, answered, put_key, random_secret, somebody};
+use claviger_store::contract::replace_canary;
+use claviger_store::{NodesWithoutIt, OwnerCopy};
+use claviger_testkit::{TestApp, answered, put_key, random_secret};
 use futures_util::future::{Either, join, join_all, select};
 
+const WAIT: NodesWithoutIt = NodesWithoutIt::Wait;
 const WEBHOOK: &str = "https://example.com/hook";
 
 fn new_master_key() -> (MasterKey, MasterKey) {
@@ -73,7 +75,7 @@ impl Scene {
 }
 
 async fn rotate(test: &TestApp) -> u64 {
-    test.app.rotate_master_key(|_| {}).await.unwrap().resealed
+    test.app.rotate_master_key(WAIT, |_| {}).await.unwrap().resealed
 }
 
 #[tokio::test]
@@ -86,7 +88,8 @@ async fn a_rotation_seals_every_data_key_anew_and_every_key_goes_on_serving() {
     scene.assert_all_lease(&scene.next).await;
 
     let seen = Cell::new((0, 0));
-    let rotated = scene.next.app.rotate_master_key(|progress| seen.set((progress.done, progress.all))).await.unwrap();
+    let rotated =
+        scene.next.app.rotate_master_key(WAIT, |progress| seen.set((progress.done, progress.all))).await.unwrap();
     assert_eq!((rotated.in_use, rotated.was), (scene.wanted.id(), Some(scene.test.master_key().id())));
     assert_eq!((rotated.resealed, seen.get()), (7, (7, 7)));
     assert_eq!(scene.left().await, 0);
@@ -100,9 +103,9 @@ async fn a_rotation_seals_every_data_key_anew_and_every_key_goes_on_serving() {
     let old = KeyStatus { id: test.master_key().id(), is_in_use: false, is_given: true, data_keys: 0 };
     let new = KeyStatus { id: wanted.id(), is_in_use: true, is_given: false, data_keys: 8 };
     let found = status(&*test.store, &MasterKeys::new(test.master_key(), [])).await.unwrap();
-    assert_eq!(found, Status { keys: vec![new, old], damaged: 0 });
+    assert_eq!(found, Status { keys: vec![new, old], damaged: 0, nodes: Vec::new() });
     assert!(!old.is_needed() && new.is_needed());
-    let again = next.app.rotate_master_key(|_| {}).await.unwrap();
+    let again = next.app.rotate_master_key(WAIT, |_| {}).await.unwrap();
     assert_eq!((again.was, again.resealed), (None, 0));
 
     // The old one is withdrawn.
@@ -129,7 +132,7 @@ async fn a_node_with_the_next_master_key_alone_does_not_start_before_the_rotatio
 async fn a_master_key_that_is_withdrawn_too_early_stops_the_start() {
     let scene = Scene::new(3).await;
     let canary = scene.test.store.canary().await.unwrap().unwrap();
-    assert!(scene.test.store.replace_canary(&canary, &scene.wanted.seal_canary().unwrap(), &somebody()).await.unwrap());
+    assert!(replace_canary(&*scene.test.store, &canary, &scene.wanted.seal_canary().unwrap()).await);
     assert_eq!(scene.left().await, 3);
     let old = scene.test.master_key().id();
     let refused = scene.test.beside_with_master_keys(scene.wanted.into()).await.unwrap_err();
@@ -139,13 +142,13 @@ async fn a_master_key_that_is_withdrawn_too_early_stops_the_start() {
 
 #[tokio::test]
 async fn a_rotation_that_is_dropped_anywhere_goes_on_when_it_is_begun_again() {
-    let scene = Scene::new(12).await;
+    let scene = Scene::new(40).await;
     let mut done = 0;
     for stop_at in [0, 1, 3, 5] {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let stop = Cell::new(Some(stop));
         let sealed = Cell::new(0);
-        let rotating = scene.next.app.rotate_master_key(|progress| {
+        let rotating = scene.next.app.rotate_master_key(WAIT, |progress| {
             sealed.set(progress.done);
             if progress.done == stop_at {
                 drop(stop.take());
@@ -159,9 +162,9 @@ async fn a_rotation_that_is_dropped_anywhere_goes_on_when_it_is_begun_again() {
         scene.assert_all_lease(&scene.next).await;
     }
     let left = scene.left().await;
-    assert!((1..12).contains(&left), "{left}");
+    assert!((1..40).contains(&left), "{left}");
     assert_eq!(rotate(&scene.next).await, left);
-    assert!(done + left >= 12, "each is sealed anew");
+    assert!(done + left >= 40, "each is sealed anew");
     assert_eq!(scene.left().await, 0);
 }
 
@@ -202,7 +205,7 @@ async fn two_rotations_at_once_do_each_data_key_once() {
 
 #[tokio::test]
 async fn a_rotation_to_a_third_master_key_ends_the_one_before() {
-    let scene = Scene::new(12).await;
+    let scene = Scene::new(40).await;
     let (third, _) = new_master_key();
     let third_id = third.id();
     let keys = MasterKeys::new(third, [scene.wanted, scene.test.master_key()]);
@@ -210,7 +213,7 @@ async fn a_rotation_to_a_third_master_key_ends_the_one_before() {
     let (begun, other) = (Cell::new(false), &other);
     let (told, telling) = tokio::sync::oneshot::channel::<()>();
     let told = Cell::new(Some(told));
-    let first = scene.next.app.rotate_master_key(|progress| {
+    let first = scene.next.app.rotate_master_key(WAIT, |progress| {
         if progress.done == 3 && !begun.replace(true) {
             drop(told.take());
         }
@@ -221,7 +224,7 @@ async fn a_rotation_to_a_third_master_key_ends_the_one_before() {
     };
     let (first, second) = join(first, second).await;
     assert!(matches!(first, Err(RotateError::Overtaken(id)) if id == third_id), "{first:?}");
-    assert_eq!(second, 12);
+    assert_eq!(second, 40);
     let found = status(&*scene.test.store, &MasterKeys::new(scene.test.master_key(), [])).await.unwrap();
     assert_eq!((found.left(), found.keys[0].id), (0, third_id));
 }
@@ -240,7 +243,7 @@ async fn a_damaged_data_key_keeps_no_other_from_being_sealed_anew() {
     let scene = Scene::new(4).await;
     let broken = Owner::Workspace(scene.workspaces[1].0.clone());
     damage(&scene.test, &broken, 40).await;
-    let ended = scene.next.app.rotate_master_key(|_| {}).await;
+    let ended = scene.next.app.rotate_master_key(WAIT, |_| {}).await;
     assert!(matches!(&ended, Err(RotateError::Unreadable { count: 1, first }) if *first == broken), "{ended:?}");
     assert_eq!(scene.left().await, 1);
     assert_eq!(lease(&scene.next, &scene.workspaces[2].0).await.unwrap(), scene.workspaces[2].1);
@@ -275,6 +278,41 @@ async fn a_node_without_the_master_key_in_use_is_not_ready_and_calls_nobodys_key
     let new = test.workspace("new").await;
     let refused = test.app.keys.add(&test.manage_keys(&new), put_key("openai", &random_secret())).await;
     assert!(refused.is_err(), "nothing is sealed under a master key that is not in use");
+}
+
+#[tokio::test]
+async fn no_master_key_comes_into_use_that_a_running_node_lacks() {
+    let scene = Scene::new(2).await;
+    let Scene { test, next, wanted, .. } = &scene;
+    let (with_both, old_alone) = (next.app.join("both".to_owned()), test.app.join("old alone".to_owned()));
+    let (with_both, old_alone) = (with_both.await.unwrap(), old_alone.await.unwrap());
+    let refused = next.app.rotate_master_key(WAIT, |_| panic!("nothing is to be done")).await.unwrap_err();
+    assert!(
+        matches!(&refused, RotateError::NodesLackIt { wanted: id, nodes } if *id == wanted.id() && nodes.0.len() == 1)
+    );
+    let text = refused.to_string();
+    assert!(text.contains("node old alone (seen 0 s ago) does not have it yet"), "{text}");
+    test.app.ready().await.unwrap();
+    let found = status(&*test.store, &test.master_key().into()).await.unwrap();
+    assert_eq!(found.nodes.iter().map(|node| node.node.name.as_str()).collect::<Vec<_>>(), ["both", "old alone"]);
+
+    old_alone.leave().await.unwrap();
+    assert_eq!(rotate(next).await, 2);
+    let late = test.app.join("too late".to_owned()).await;
+    assert!(matches!(late, Err(StartError::OtherMasterKey { .. })), "{late:?}");
+    with_both.renew().await.unwrap();
+    let nodes = test.store.nodes().await.unwrap();
+    assert_eq!(nodes.iter().map(|node| node.node.name.as_str()).collect::<Vec<_>>(), ["both"]);
+}
+
+#[tokio::test]
+async fn a_node_without_the_new_master_key_is_left_behind_only_where_that_is_asked_for() {
+    let scene = Scene::new(1).await;
+    let _old_alone = scene.test.app.join("old alone".to_owned()).await.unwrap();
+    scene.next.app.rotate_master_key(NodesWithoutIt::LeaveBehind, |_| {}).await.unwrap();
+    assert!(matches!(scene.test.app.ready().await, Err(NotReady::MasterKey(_))));
+    // What is in use already waits for nobody.
+    assert_eq!(rotate(&scene.next).await, 0);
 }
 
 #[tokio::test]

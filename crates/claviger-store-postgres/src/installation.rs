@@ -3,7 +3,7 @@
 use claviger_store::StoreError;
 use sqlx::PgConnection;
 
-use crate::error::{meaning, one_row_or_none};
+use crate::error::{meaning, one_row};
 use crate::read;
 
 pub(crate) async fn canary(db: &mut PgConnection) -> Result<Option<Vec<u8>>, StoreError> {
@@ -20,15 +20,24 @@ pub(crate) async fn put_canary_if_absent(db: &mut PgConnection, sealed: &[u8]) -
     canary(db).await?.ok_or_else(|| StoreError::Unexpected("no canary after it was stored".to_owned()))
 }
 
-/// False where the canary is another one.
-pub(crate) async fn replace_canary(db: &mut PgConnection, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
-    let result = sqlx::query("UPDATE installation SET canary = $2 WHERE id = 1 AND canary = $1")
-        .bind(was)
+/// Keeps the canary from changing until the transaction ends. False where it is another one.
+pub(crate) async fn lock_canary(db: &mut PgConnection, was: &[u8]) -> Result<bool, StoreError> {
+    let is_same: Option<bool> =
+        sqlx::query_scalar("SELECT canary = $1 FROM installation WHERE id = 1 FOR NO KEY UPDATE")
+            .bind(was)
+            .fetch_one(db)
+            .await
+            .map_err(meaning)?;
+    Ok(is_same == Some(true))
+}
+
+pub(crate) async fn replace_canary(db: &mut PgConnection, sealed: &[u8]) -> Result<(), StoreError> {
+    let result = sqlx::query("UPDATE installation SET canary = $1 WHERE id = 1")
         .bind(sealed)
         .execute(db)
         .await
         .map_err(meaning)?;
-    one_row_or_none(&result, "replacing the canary")
+    one_row(&result, "replacing the canary")
 }
 
 pub(crate) async fn root_token_hash(db: &mut PgConnection) -> Result<Option<[u8; 32]>, StoreError> {

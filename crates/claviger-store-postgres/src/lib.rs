@@ -30,6 +30,7 @@ mod health;
 mod installation;
 mod key;
 mod key_use;
+mod node;
 mod open;
 mod organization;
 mod owner;

@@ -6,17 +6,25 @@ use async_trait::async_trait;
 use claviger_core::Owner;
 use claviger_core::audit::Act;
 use claviger_core::owner::PoolId;
-use claviger_store::{Deed, Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey, StoreError};
+use claviger_store::{
+    Deed, NodesWithoutIt, Rekey, RekeyedKey, RekeyedWebhook, Replaced, Resealing, SealedDataKey, StoreError,
+};
 use sqlx::PgConnection;
 
 use crate::connections::{COUNT, READ, TOUCH, WRITE, asked};
 use crate::error::{meaning, one_row, one_row_or_none};
-use crate::{PostgresStore, audit, data_key, installation, owner, pool, read};
+use crate::{PostgresStore, audit, data_key, installation, node, owner, pool, read};
 
 #[async_trait]
 impl Resealing for PostgresStore {
-    async fn replace_canary(&self, was: &[u8], sealed: &[u8], act: &Act) -> Result<bool, StoreError> {
-        self.connections.ask(WRITE, |db| asked(replace_canary(db, was, sealed, act))).await
+    async fn replace_canary(
+        &self,
+        was: &[u8],
+        sealed: &[u8],
+        without_it: NodesWithoutIt,
+        act: &Act,
+    ) -> Result<Replaced, StoreError> {
+        self.connections.ask(WRITE, |db| asked(replace_canary(db, (was, sealed), without_it, act))).await
     }
 
     async fn former_canaries(&self) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -56,15 +64,27 @@ impl Resealing for PostgresStore {
     async fn forget_replaced(&self) {}
 }
 
-async fn replace_canary(db: &mut PgConnection, was: &[u8], sealed: &[u8], act: &Act) -> Result<bool, StoreError> {
+async fn replace_canary(
+    db: &mut PgConnection,
+    (was, sealed): (&[u8], &[u8]),
+    without_it: NodesWithoutIt,
+    act: &Act,
+) -> Result<Replaced, StoreError> {
     // Before the canary, as whoever adds a key does.
     owner::lock(db, &Owner::Platform).await?;
-    let replaced = installation::replace_canary(db, was, sealed).await?;
-    if replaced {
-        put_former_canary(db, was).await?;
-        audit::enter(db, &Owner::Platform, act, Deed::master_key_put_into_use(was, sealed)).await?;
+    if !installation::lock_canary(db, was).await? {
+        return Ok(Replaced::CanaryChanged);
     }
-    Ok(replaced)
+    // Under the lock that a node waits for when it is noted: one that comes later sees this master key in use.
+    let mut lacking = node::running(db).await?;
+    lacking.retain(|node| !node.has_master_key_of(sealed));
+    if without_it == NodesWithoutIt::Wait && !lacking.is_empty() {
+        return Ok(Replaced::NodesLackIt(lacking));
+    }
+    installation::replace_canary(db, sealed).await?;
+    put_former_canary(db, was).await?;
+    audit::enter(db, &Owner::Platform, act, Deed::master_key_put_into_use(was, sealed)).await?;
+    Ok(Replaced::Done)
 }
 
 async fn former_canaries(db: &mut PgConnection) -> Result<Vec<Vec<u8>>, StoreError> {

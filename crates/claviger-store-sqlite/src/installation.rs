@@ -3,7 +3,7 @@
 use claviger_store::StoreError;
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use crate::error::{on_read, on_write, one_row_or_none};
+use crate::error::{on_read, on_write, one_row};
 use crate::read;
 
 pub(crate) async fn canary(db: impl SqliteExecutor<'_>) -> Result<Option<Vec<u8>>, StoreError> {
@@ -20,15 +20,13 @@ pub(crate) async fn put_canary_if_absent(db: &mut SqliteConnection, sealed: &[u8
     canary(db).await?.ok_or_else(|| StoreError::Unexpected("no canary after it was stored".to_owned()))
 }
 
-/// False where the canary is another one.
-pub(crate) async fn replace_canary(db: &mut SqliteConnection, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
-    let result = sqlx::query("UPDATE installation SET canary = ?2 WHERE id = 1 AND canary = ?1")
-        .bind(was)
+pub(crate) async fn replace_canary(db: &mut SqliteConnection, sealed: &[u8]) -> Result<(), StoreError> {
+    let result = sqlx::query("UPDATE installation SET canary = ?1 WHERE id = 1")
         .bind(sealed)
         .execute(db)
         .await
         .map_err(on_write)?;
-    one_row_or_none(&result, "replacing the canary")
+    one_row(&result, "replacing the canary")
 }
 
 pub(crate) async fn root_token_hash(db: impl SqliteExecutor<'_>) -> Result<Option<[u8; 32]>, StoreError> {

@@ -18,6 +18,7 @@ mod found;
 mod health;
 mod installation;
 mod key;
+mod node;
 mod open;
 mod organization;
 mod owner;

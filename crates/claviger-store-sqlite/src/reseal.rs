@@ -6,21 +6,25 @@ use async_trait::async_trait;
 use claviger_core::Owner;
 use claviger_core::audit::Act;
 use claviger_core::owner::PoolId;
-use claviger_store::{Deed, Rekey, RekeyedKey, RekeyedWebhook, Resealing, SealedDataKey, StoreError};
+use claviger_store::{
+    Deed, NodesWithoutIt, Rekey, RekeyedKey, RekeyedWebhook, Replaced, Resealing, SealedDataKey, StoreError,
+};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
 use crate::error::{on_read, on_write, one_row, one_row_or_none};
-use crate::{SqliteStore, audit, commit, data_key, installation, pool, read, wal};
+use crate::{SqliteStore, audit, commit, data_key, installation, node, pool, read, wal};
 
 #[async_trait]
 impl Resealing for SqliteStore {
-    async fn replace_canary(&self, was: &[u8], sealed: &[u8], act: &Act) -> Result<bool, StoreError> {
+    async fn replace_canary(
+        &self,
+        was: &[u8],
+        sealed: &[u8],
+        without_it: NodesWithoutIt,
+        act: &Act,
+    ) -> Result<Replaced, StoreError> {
         let mut write = self.begin().await?;
-        let replaced = installation::replace_canary(&mut write, was, sealed).await?;
-        if replaced {
-            put_former_canary(&mut write, was).await?;
-            audit::enter(&mut write, &Owner::Platform, act, Deed::master_key_put_into_use(was, sealed)).await?;
-        }
+        let replaced = replace_canary(&mut write, (was, sealed), without_it, act).await?;
         commit(write).await?;
         Ok(replaced)
     }
@@ -72,6 +76,27 @@ impl Resealing for SqliteStore {
     async fn forget_replaced(&self) {
         wal::forget(&self.writing).await;
     }
+}
+
+/// A node is noted by a writer, too: before this transaction, which sees it then, or after it.
+async fn replace_canary(
+    db: &mut SqliteConnection,
+    (was, sealed): (&[u8], &[u8]),
+    without_it: NodesWithoutIt,
+    act: &Act,
+) -> Result<Replaced, StoreError> {
+    if installation::canary(&mut *db).await?.as_deref() != Some(was) {
+        return Ok(Replaced::CanaryChanged);
+    }
+    let mut lacking = node::running(&mut *db).await?;
+    lacking.retain(|node| !node.has_master_key_of(sealed));
+    if without_it == NodesWithoutIt::Wait && !lacking.is_empty() {
+        return Ok(Replaced::NodesLackIt(lacking));
+    }
+    installation::replace_canary(db, sealed).await?;
+    put_former_canary(db, was).await?;
+    audit::enter(db, &Owner::Platform, act, Deed::master_key_put_into_use(was, sealed)).await?;
+    Ok(Replaced::Done)
 }
 
 async fn former_canaries(db: impl SqliteExecutor<'_>) -> Result<Vec<Vec<u8>>, StoreError> {

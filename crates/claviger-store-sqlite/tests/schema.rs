@@ -1,6 +1,6 @@
 //! What the database itself holds, against SQL written by hand.
 
-use claviger_store::Store as _;
+use claviger_store::{Node, Nodes as _, Store as _};
 use claviger_store_sqlite::SqliteStore;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteQueryResult};
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
@@ -319,5 +319,25 @@ async fn what_is_due_is_found_by_indexes() {
         let plan: Vec<(i64, i64, i64, String)> =
             sqlx::query_as(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"))).fetch_all(&mut db).await.unwrap();
         assert!(plan.iter().any(|(.., step)| step.contains("SEARCH") && step.contains(index)), "{plan:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_counts_for_half_a_minute_by_the_databases_clock() {
+    let (mut db, folder) = by_hand().await;
+    let store = SqliteStore::open(&folder.path().join("claviger.db")).await.unwrap();
+    let node = |id, name: &str| Node { id: [id; 16], name: name.to_owned(), master_keys: vec![[1; 8]] };
+    store.note_node(&node(1, "web")).await.unwrap();
+    let names = async || store.nodes().await.unwrap().into_iter().map(|found| found.node.name).collect::<Vec<_>>();
+    for (moved, counts) in [(-25, true), (-31, false), (3_600, false)] {
+        run(&mut db, &format!("UPDATE node SET seen_at = (unixepoch() + {moved}) * 1000")).await.unwrap();
+        assert_eq!(names().await, vec!["web"; usize::from(counts)], "{moved}");
+    }
+    store.note_node(&node(2, "other")).await.unwrap();
+    assert_eq!((count(&mut db, "node").await, names().await), (1, vec!["other".to_owned()]), "the lapsed one is gone");
+    store.note_node(&node(1, "web")).await.unwrap();
+    assert_eq!(names().await, ["other", "web"]);
+    for sql in ["UPDATE node SET master_keys = x''", "UPDATE node SET master_keys = x'00'"] {
+        refused(run(&mut db, sql).await, "CHECK constraint");
     }
 }

@@ -10,6 +10,7 @@ mod audit;
 pub mod contract;
 mod copy;
 mod error;
+mod node;
 mod records;
 mod reseal;
 
@@ -29,6 +30,7 @@ pub use error::{
     AddKeyError, AddPortalLinkError, AddWebhookError, ChangeKeyError, InsertTokenError, OpenStoreError,
     PutWorkspaceError, ReplaceKeyError, StoreError,
 };
+pub use node::{NODE_LEASE, Node, Nodes, NodesWithoutIt, Replaced, RunningNode};
 pub use records::{
     ConsoleSession, DataKeyUse, Delivery, DeliveryEnd, KeyChange, KeyRecord, KeyReplacement, KeyUse, MAX_DOMAIN_LENGTH,
     NewEvent, NewKey, Organization, OrganizationChange, Page, PoolKey, PoolOwner, PoolRecord, PortalGrant, PortalPass,
@@ -89,7 +91,7 @@ pub trait Found: Send + Sync {
 
 /// The database.
 #[async_trait]
-pub trait Store: Resealing + Send + Sync + fmt::Debug {
+pub trait Store: Resealing + Nodes + Send + Sync + fmt::Debug {
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 

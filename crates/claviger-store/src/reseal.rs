@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use claviger_core::audit::Act;
 use claviger_core::{KeyId, Owner, ProviderId, Timestamp, WebhookId};
 
-use crate::StoreError;
+use crate::{NodesWithoutIt, Replaced, StoreError};
 
 /// Where sealed data keys and canaries name their master key.
 pub(crate) const MASTER_KEY_ID: std::ops::Range<usize> = 2..10;
@@ -95,8 +95,15 @@ impl std::fmt::Debug for RekeyedWebhook {
 #[async_trait]
 pub trait Resealing: Send + Sync {
     /// Puts another master key into use: replaces the canary, and keeps the one before as that of a former master key.
-    /// False where the canary is not `was` any more.
-    async fn replace_canary(&self, was: &[u8], sealed: &[u8], act: &Act) -> Result<bool, StoreError>;
+    /// Nothing is done where the canary is not `was` any more, nor, if they are to be waited for, where nodes run that
+    /// do not have the master key ([`crate::Nodes`]).
+    async fn replace_canary(
+        &self,
+        was: &[u8],
+        sealed: &[u8],
+        without_it: NodesWithoutIt,
+        act: &Act,
+    ) -> Result<Replaced, StoreError>;
 
     /// The canaries of former master keys, one for each.
     async fn former_canaries(&self) -> Result<Vec<Vec<u8>>, StoreError>;

@@ -280,13 +280,17 @@ pub(crate) enum MasterKeyCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Show which master key is in use, which ones are given here, and how many data keys need each
+    /// Show which master key is in use, which ones are given here, how many data keys need each, and which nodes have them
     Status,
     /// Put the configured master key into use, beside running servers, and seal every data key anew under it
     ///
-    /// Every node must have both first: the new one as `vault.master_key` and the one in use by `vault.old_master_keys`. A
-    /// rotation that was broken off goes on when it is begun again.
-    Rotate,
+    /// Every node must have both first: the new one as `vault.master_key` and the one in use by `vault.old_master_keys`.
+    /// While one runs that does not, nothing is done. A rotation that was broken off goes on when it is begun again.
+    Rotate {
+        /// Go on although a node runs that does not have the new one; it will not be ready from then on
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// Whose keys: exactly one.

@@ -19,7 +19,7 @@ use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
 use crate::cli::{DevFlags, LogFormat};
-use crate::serve::{Door, Server, Stop};
+use crate::serve::{Door, Server, Stop, node_name};
 use crate::settings::Settings;
 use crate::{log, memory, open, print};
 
@@ -43,10 +43,11 @@ pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
     let stop = Stop::listen()?;
     let door = Door::find(&mut settings)?;
     let app = Arc::new(open::server(&settings, None).await?);
+    let member = app.join(node_name()).await?;
     let root = app.admit_root(None).await?.context("a new database has a root token already")?;
     let runtime = fill(&app).await.context("the demonstration's data")?;
     let link = portal_link(&app).await.context("a link to the demonstration's portal")?;
-    let server = Server::start(app, &settings, door)?;
+    let server = Server::start(app, member, &settings, door)?;
     print::result(&welcome(&server.address().to_string(), &root, &runtime, &link)?)?;
     swap.tell();
     stop.told().await;

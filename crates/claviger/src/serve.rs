@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use claviger_app::coordination::Coordination;
-use claviger_app::{App, StoreError};
+use claviger_app::nodes::Membership;
+use claviger_app::{App, NODE_LEASE, StoreError};
 use claviger_gateway::{
     Certificate, ControlPlane, Front, FrontSettings, Gateway, GatewaySettings, Listeners, Patience,
 };
@@ -26,6 +27,8 @@ use crate::control::Control;
 use crate::settings::Settings;
 use crate::{log, memory, metrics, open, print};
 
+/// How often this node says that it runs: thrice before it counts as ended.
+const RENEW_MEMBERSHIP: Duration = Duration::from_secs(NODE_LEASE.as_secs() / 3);
 /// How often uses of keys are written to the database.
 const WRITE_USES: Duration = Duration::from_secs(5);
 /// How long to wait before keys' health is stored again after that failed.
@@ -55,12 +58,13 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
     let valkey = valkey(&settings).await?;
     let coordination = valkey.clone().map(|valkey| valkey as Arc<dyn Coordination>);
     let app = Arc::new(open::server(&settings, coordination).await?);
+    let member = app.join(node_name()).await?;
     let given = settings.auth.root_token.as_ref().map(|token| TokenHash::of(token.expose().as_bytes()));
     if let Some(made) = app.admit_root(given).await? {
         print::result(&format!("root token, shown this once: {}", made.reveal_once()))?;
     }
     let hangup = Hangup::listen(&door)?;
-    let server = Server::start(app, &settings, door)?;
+    let server = Server::start(app, member, &settings, door)?;
     if let Some(hangup) = hangup {
         server.tasks.spawn(hangup.reload(server.stop.clone()));
     }
@@ -74,6 +78,12 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
         valkey.close().await;
     }
     stopped
+}
+
+/// How an operator knows this node among others: by its machine or container, and its process there.
+pub(crate) fn node_name() -> String {
+    let machine = rustix::system::uname();
+    format!("{} (process {})", machine.nodename().to_string_lossy(), std::process::id())
 }
 
 /// What the nodes rotate by together, if the settings name it. A server that cannot be reached is no reason not to
@@ -161,6 +171,7 @@ impl Door {
 /// A running server.
 pub(crate) struct Server {
     app: Arc<App>,
+    member: Arc<Membership>,
     front: Front,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -168,7 +179,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Opens the door.
-    pub(crate) fn start(app: Arc<App>, settings: &Settings, door: Door) -> anyhow::Result<Self> {
+    pub(crate) fn start(app: Arc<App>, member: Membership, settings: &Settings, door: Door) -> anyhow::Result<Self> {
         let Door(listeners, certificate) = door;
         let limits = &settings.gateway;
         let gateway = GatewaySettings {
@@ -208,7 +219,9 @@ impl Server {
         tasks.spawn(lasting(forget_old, Arc::clone(&app), stop.clone()));
         tasks.spawn(lasting(deliver_events, Arc::clone(&app), stop.clone()));
         tasks.spawn(lasting(tell_whether_heard, Arc::clone(&app), stop.clone()));
-        Ok(Self { app, front, tasks, stop })
+        let member = Arc::new(member);
+        tasks.spawn(lasting(renew_membership, Arc::clone(&member), stop.clone()));
+        Ok(Self { app, member, front, tasks, stop })
     }
 
     /// Where it listens.
@@ -222,6 +235,9 @@ impl Server {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+        if let Err(error) = self.member.leave().await {
+            warn("the other nodes could not be told that this one ends; it counts as running for some seconds", &error);
+        }
         self.app.close().await.context("when keys were used last could not be written")
     }
 }
@@ -237,6 +253,22 @@ where
         tracing::error!(work = std::any::type_name::<W>(), "work in the background panicked, and is begun anew");
         if stop.run_until_cancelled(tokio::time::sleep(BEGIN_ANEW)).await.is_none() {
             return;
+        }
+    }
+}
+
+async fn renew_membership(member: Arc<Membership>, stop: CancellationToken) {
+    let mut beat = tokio::time::interval_at(Instant::now() + RENEW_MEMBERSHIP, RENEW_MEMBERSHIP);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // An outage is told once, not at every try.
+    let mut told = false;
+    while stop.run_until_cancelled(beat.tick()).await.is_some() {
+        match stop.run_until_cancelled(member.renew()).await {
+            Some(Err(error)) if !std::mem::replace(&mut told, true) => {
+                warn("the other nodes could not be told that this one runs; it will be tried again", &error);
+            }
+            Some(Err(_)) | None => {}
+            Some(Ok(())) => told = false,
         }
     }
 }

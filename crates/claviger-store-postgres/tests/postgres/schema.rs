@@ -1,6 +1,6 @@
 //! What the database itself holds, against SQL written by hand.
 
-use claviger_store::Store as _;
+use claviger_store::{Node, Nodes as _, Store as _};
 use sqlx::postgres::PgQueryResult;
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -140,8 +140,8 @@ async fn the_platform_is_the_one_owner_without_an_id() {
     }
 }
 
-/// What does not belong to an owner: what exists once, the directory of tokens, and the library's list of migrations.
-const OF_NO_OWNER: [&str; 4] = ["_sqlx_migrations", "former_master_key", "installation", "token_owner"];
+/// What does not belong to an owner: what exists once, the nodes, the directory of tokens, and the library's list of migrations.
+const OF_NO_OWNER: [&str; 5] = ["_sqlx_migrations", "former_master_key", "installation", "node", "token_owner"];
 
 #[tokio::test]
 async fn everything_can_be_distributed_by_owner() {
@@ -183,6 +183,27 @@ async fn there_are_no_triggers_of_our_own_and_no_sequences() {
     let (mut db, _database) = by_hand().await;
     assert_eq!(count(&mut db, "pg_trigger WHERE NOT tgisinternal").await, 0);
     assert_eq!(count(&mut db, "pg_class WHERE relkind = 'S'").await, 0);
+}
+
+#[tokio::test]
+async fn a_node_counts_for_half_a_minute_by_the_databases_clock() {
+    let (mut db, database) = by_hand().await;
+    let store = database.store().await;
+    let node = |id, name: &str| Node { id: [id; 16], name: name.to_owned(), master_keys: vec![[1; 8]] };
+    store.note_node(&node(1, "web")).await.unwrap();
+    let names = async || store.nodes().await.unwrap().into_iter().map(|found| found.node.name).collect::<Vec<_>>();
+    for (moved, counts) in [(-25_000, true), (-31_000, false), (3_600_000, false)] {
+        let sql = format!("UPDATE node SET seen_at = extract(epoch FROM now()) * 1000 + {moved}");
+        run(&mut db, &sql).await.unwrap();
+        assert_eq!(names().await, vec!["web"; usize::from(counts)], "{moved}");
+    }
+    store.note_node(&node(2, "other")).await.unwrap();
+    assert_eq!((count(&mut db, "node").await, names().await), (1, vec!["other".to_owned()]), "the lapsed one is gone");
+    store.note_node(&node(1, "web")).await.unwrap();
+    assert_eq!(names().await, ["other", "web"]);
+    for sql in ["UPDATE node SET master_keys = ''", "UPDATE node SET master_keys = '\\x00'"] {
+        refused(run(&mut db, sql).await, "check constraint");
+    }
 }
 
 fn insert_hour(hour: i64) -> String {

@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use super::Fresh;
 use super::console::session;
 use super::given::{
-    add_number, at, data_key, fill, hook, key_id, organization, pool, pool_of, replacement, somebody, token, webhook,
-    workspace, workspace_id,
+    add_number, at, data_key, fill, hook, key_id, organization, pool, pool_of, replace_canary, replacement, somebody,
+    token, webhook, workspace, workspace_id,
 };
 use super::portal::pass;
 use crate::{AuditFilter, KeyChange, OrganizationChange, Page, Store, WorkspaceChange};
@@ -225,8 +225,8 @@ pub async fn master_keys_data_keys_and_the_console_are_in_the_trails(Fresh { sto
     let store = &*store;
     let canary = |letter: u8| [&[1, 2][..], &[letter; 8], b"canary"].concat();
     store.put_canary_if_absent(&canary(0xaa)).await.unwrap();
-    assert!(store.replace_canary(&canary(0xaa), &canary(0xbb), &somebody()).await.unwrap());
-    assert!(!store.replace_canary(&canary(0xaa), &canary(0xcc), &somebody()).await.unwrap());
+    assert!(replace_canary(store, &canary(0xaa), &canary(0xbb)).await);
+    assert!(!replace_canary(store, &canary(0xaa), &canary(0xcc)).await);
     let session = session('a', 100);
     store.begin_console_session(&session, &somebody()).await.unwrap();
     assert!(store.end_console_session(&session.id, &somebody()).await.unwrap());

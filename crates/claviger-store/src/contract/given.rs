@@ -10,7 +10,7 @@ use claviger_core::{EventId, KeyId, OrganizationId, Owner, Timestamp, TokenId, W
 
 use crate::{
     AddKeyError, AddWebhookError, AilmentChange, DataKeyUse, KeyRecord, KeyReplacement, KeyUse, NewEvent, NewKey,
-    OrganizationChange, PoolRecord, Store, TokenRecord, UseCounts, Webhook, WorkspaceChange,
+    NodesWithoutIt, OrganizationChange, PoolRecord, Replaced, Store, TokenRecord, UseCounts, Webhook, WorkspaceChange,
 };
 
 pub(super) fn at(second: u64) -> Timestamp {
@@ -21,6 +21,15 @@ pub(super) fn at(second: u64) -> Timestamp {
 #[must_use]
 pub fn somebody() -> Act {
     Act { actor: "ada".to_owned(), token: None, via: Via::Api, address: Some(Ipv4Addr::LOCALHOST.into()), at: at(1) }
+}
+
+/// Puts another master key into use, with nodes that have it or none. False where the canary is not `was` any more.
+pub async fn replace_canary(store: &dyn Store, was: &[u8], sealed: &[u8]) -> bool {
+    match store.replace_canary(was, sealed, NodesWithoutIt::Wait, &somebody()).await.unwrap() {
+        Replaced::Done => true,
+        Replaced::CanaryChanged => false,
+        Replaced::NodesLackIt(nodes) => panic!("{nodes:?} do not have it"),
+    }
 }
 
 pub(super) fn workspace_id(id: &str) -> WorkspaceId {

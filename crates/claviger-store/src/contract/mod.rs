@@ -16,6 +16,7 @@ mod given;
 pub mod health;
 pub mod installation;
 pub mod keys;
+pub mod nodes;
 pub mod organizations;
 pub mod pools;
 pub mod portal;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 
 use crate::Store;
 
-pub use given::somebody;
+pub use given::{replace_canary, somebody};
 
 /// An empty database, opened twice.
 #[derive(Clone, Debug)]
@@ -106,6 +107,10 @@ macro_rules! contract_tests {
             resealing::a_new_data_key_comes_with_everything_that_it_seals;
             resealing::a_new_data_key_is_refused_where_anything_is_not_as_it_was_read;
             resealing::a_data_key_goes_with_its_owner;
+            nodes::a_node_runs_from_when_it_is_noted_until_it_is_forgotten;
+            nodes::nodes_are_told_apart_by_their_ids_and_come_by_name;
+            nodes::a_master_key_that_a_node_lacks_comes_into_use_only_where_that_is_accepted;
+            nodes::a_node_that_begins_is_seen_or_sees_the_new_master_key;
             races::sixty_four_adds_at_once_leave_ten;
             races::sixty_four_adds_of_two_processes_leave_ten;
             races::one_secret_added_at_once_is_stored_once;

@@ -6,8 +6,8 @@ use futures_util::future::{join, join_all};
 
 use super::Fresh;
 use super::given::{
-    add_number, at, hook, key_id, new_key, owners, pool_of, positions, read, replacement, somebody, webhook, workspace,
-    workspace_id,
+    add_number, at, hook, key_id, new_key, owners, pool_of, positions, read, replace_canary, replacement, somebody,
+    webhook, workspace, workspace_id,
 };
 use crate::{AddKeyError, DataKeyUse, Rekey, RekeyedKey, RekeyedWebhook, Store};
 
@@ -27,15 +27,12 @@ async fn first_key(store: &dyn Store, id: &str, master: u8) -> PoolId {
 }
 
 pub async fn the_canary_is_replaced_only_by_who_has_read_it(Fresh { store, other }: Fresh) {
-    assert!(!store.replace_canary(b"nothing yet", &under(1, "a"), &somebody()).await.unwrap());
+    assert!(!replace_canary(&*store, b"nothing yet", &under(1, "a")).await);
     store.put_canary_if_absent(&under(1, "a")).await.unwrap();
-    assert!(!store.replace_canary(&under(1, "b"), &under(2, "c"), &somebody()).await.unwrap());
+    assert!(!replace_canary(&*store, &under(1, "b"), &under(2, "c")).await);
     assert_eq!(store.former_canaries().await.unwrap(), [[0; 0]; 0]);
     let (was, next) = (under(1, "a"), [under(2, "b"), under(3, "c")]);
-    let (one, two) =
-        join(store.replace_canary(&was, &next[0], &somebody()), other.replace_canary(&was, &next[1], &somebody()))
-            .await;
-    let (one, two) = (one.unwrap(), two.unwrap());
+    let (one, two) = join(replace_canary(&*store, &was, &next[0]), replace_canary(&*other, &was, &next[1])).await;
     assert_ne!(one, two, "one of two");
     assert_eq!(store.canary().await.unwrap().as_ref(), Some(&next[usize::from(two)]));
     assert_eq!(other.former_canaries().await.unwrap(), [was]);
@@ -44,7 +41,7 @@ pub async fn the_canary_is_replaced_only_by_who_has_read_it(Fresh { store, other
 pub async fn former_canaries_are_kept_one_for_each_master_key(Fresh { store, .. }: Fresh) {
     store.put_canary_if_absent(&under(2, "first")).await.unwrap();
     for (was, next) in [((2, "first"), (1, "a")), ((1, "a"), (2, "again")), ((2, "again"), (3, "b"))] {
-        assert!(store.replace_canary(&under(was.0, was.1), &under(next.0, next.1), &somebody()).await.unwrap());
+        assert!(replace_canary(&*store, &under(was.0, was.1), &under(next.0, next.1)).await);
     }
     let former = [under(1, "a"), under(2, "first")];
     assert_eq!(store.former_canaries().await.unwrap(), former);
@@ -114,7 +111,7 @@ pub async fn a_data_key_is_sealed_anew_only_as_it_was_read(Fresh { store, other 
 pub async fn no_data_key_comes_under_a_master_key_that_is_not_in_use(Fresh { store, .. }: Fresh) {
     store.put_canary_if_absent(&under(1, "canary")).await.unwrap();
     first_key(&*store, "before", 1).await;
-    assert!(store.replace_canary(&under(1, "canary"), &under(2, "canary"), &somebody()).await.unwrap());
+    assert!(replace_canary(&*store, &under(1, "canary"), &under(2, "canary")).await);
     let pool = pool_of(&workspace(&*store, "after").await, "openai");
     let refused = store.add_key(&pool, &new_key(1, DataKeyUse::New(under(1, "late"))), &somebody()).await;
     assert!(matches!(refused, Err(AddKeyError::DataKeyChanged)), "{refused:?}");
@@ -144,7 +141,7 @@ pub async fn first_keys_at_once_with_another_master_key_all_come_before_it_or_ar
         }
     });
     let replacing = async {
-        assert!(store.replace_canary(&under(1, "canary"), &under(2, "canary"), &somebody()).await.unwrap());
+        assert!(replace_canary(&*store, &under(1, "canary"), &under(2, "canary")).await);
         // From here on there come no more.
         store.count_data_keys(&[1; 8]).await.unwrap()
     };

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use claviger_app::App;
 use claviger_app::master_keys::{KeyStatus, Progress, status};
-use claviger_seal::MasterKey;
+use claviger_app::{App, Node, NodesWithoutIt, RunningNode};
+use claviger_seal::{MasterKey, MasterKeyId};
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
@@ -24,7 +24,7 @@ pub(crate) async fn run(flags: &SettingsFlags, json: bool, command: MasterKeyCom
     match command {
         MasterKeyCommand::Generate { out } => generate(json, out.as_deref()),
         MasterKeyCommand::Status => show_status(flags, json).await,
-        MasterKeyCommand::Rotate => rotate(flags, json).await,
+        MasterKeyCommand::Rotate { force } => rotate(flags, json, force).await,
     }
 }
 
@@ -47,9 +47,12 @@ async fn show_status(flags: &SettingsFlags, json: bool) -> anyhow::Result<()> {
     let found = found?;
     if json {
         let keys: Vec<_> = found.keys.iter().map(|key| as_json(key, &loaded)).collect();
-        print::result(&json!({"masterKeys": keys, "left": found.left(), "damaged": found.damaged}).to_string())?;
+        let nodes: Vec<_> = found.nodes.iter().map(node_as_json).collect();
+        let value = json!({"masterKeys": keys, "left": found.left(), "damaged": found.damaged, "nodes": nodes});
+        print::result(&value.to_string())?;
     } else {
         found.keys.iter().try_for_each(|key| print::result(&as_line(key, &loaded)))?;
+        found.nodes.iter().try_for_each(|node| print::result(&node_as_line(node)))?;
     }
     if found.keys.iter().all(|key| !key.is_in_use) {
         print::problem("claviger: no master key is in use yet; the first start puts the configured one into use");
@@ -63,7 +66,38 @@ async fn show_status(flags: &SettingsFlags, json: bool) -> anyhow::Result<()> {
             found.damaged
         ));
     }
+    let in_use = found.keys.iter().find(|key| key.is_in_use).map(|key| key.id);
+    for node in &found.nodes {
+        let has = |id: MasterKeyId| node.node.master_keys.contains(&id.to_bytes());
+        let wanted = loaded.keys.wanted().id();
+        if in_use.is_some_and(|id| !has(id)) {
+            print::problem(&format!(
+                "claviger: node {} does not have the master key in use: it is not ready",
+                node.node.name
+            ));
+        } else if !has(wanted) {
+            print::problem(&format!("claviger: node {} does not have master key {wanted} yet", node.node.name));
+        }
+    }
     Ok(())
+}
+
+fn node_as_json(RunningNode { node, since, silent_for }: &RunningNode) -> Value {
+    json!({
+        "name": node.name,
+        "since": since,
+        "seenSecondsAgo": silent_for.as_secs(),
+        "masterKeys": ids(node),
+    })
+}
+
+/// As of master keys.
+fn node_as_line(RunningNode { node, silent_for, .. }: &RunningNode) -> String {
+    format!("node {}\thas {}\tseen {} s ago", node.name, ids(node).join(", "), silent_for.as_secs())
+}
+
+fn ids(node: &Node) -> Vec<String> {
+    node.master_keys.iter().filter_map(|id| MasterKeyId::from_slice(id)).map(|id| id.to_string()).collect()
 }
 
 /// Where a master key was found.
@@ -98,12 +132,13 @@ fn can_be_withdrawn(key: &KeyStatus, loaded: &Loaded) -> bool {
     key.is_given && !key.is_needed() && key.id != loaded.keys.wanted().id()
 }
 
-async fn rotate(flags: &SettingsFlags, json: bool) -> anyhow::Result<()> {
+async fn rotate(flags: &SettingsFlags, json: bool, force: bool) -> anyhow::Result<()> {
     let settings = Settings::load(flags, None)?;
     let stop = Stop::listen()?;
     let app = open::app(&settings).await?;
+    let without_it = if force { NodesWithoutIt::LeaveBehind } else { NodesWithoutIt::Wait };
     let rotated = tokio::select! {
-        rotated = rotate_in(&app, json) => rotated,
+        rotated = rotate_in(&app, json, without_it) => rotated,
         () = stop.told() => {
             Err(anyhow!("told to stop; what was sealed anew stays, and the same command goes on where this one ended"))
         }
@@ -113,7 +148,7 @@ async fn rotate(flags: &SettingsFlags, json: bool) -> anyhow::Result<()> {
     Ok(closed?)
 }
 
-async fn rotate_in(app: &App, json: bool) -> anyhow::Result<()> {
+async fn rotate_in(app: &App, json: bool, without_it: NodesWithoutIt) -> anyhow::Result<()> {
     let meter = Meter::new("data keys", "sealed anew");
     let begun = Cell::new(false);
     let see = |Progress { done, all }: Progress| {
@@ -122,7 +157,7 @@ async fn rotate_in(app: &App, json: bool) -> anyhow::Result<()> {
         }
         meter.see(done, all);
     };
-    let rotated = app.rotate_master_key(see).await;
+    let rotated = app.rotate_master_key(without_it, see).await;
     meter.end();
     let rotated = rotated?;
     let (id, was) = (rotated.in_use.to_string(), rotated.was.map(|was| was.to_string()));
