@@ -18,7 +18,7 @@ const KEY: &str = "CLAVIGER_VAULT__MASTER_KEY";
 
 /// Lets every data key that is sealed anew wait a little.
 const SLOW: &str = "
-    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.03); RETURN NEW; END';
+    CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.25); RETURN NEW; END';
     CREATE TRIGGER slow BEFORE UPDATE ON data_key FOR EACH ROW EXECUTE FUNCTION slow();";
 
 fn status(deployment: &Deployment) -> Value {

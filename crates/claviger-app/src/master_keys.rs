@@ -14,10 +14,13 @@ use claviger_core::Owner;
 use claviger_core::audit::Act;
 use claviger_seal::{MasterKey, MasterKeyId, MasterKeys, OpenError, ResealError, SealError};
 use claviger_store::{NODE_LEASE, NodesWithoutIt, Replaced, RunningNode, SealedDataKey, Store, StoreError};
+use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 /// How many data keys are read at once.
 const PAGE: u32 = 200;
+/// How many are sealed anew at once: PostgreSQL writes what commits together to the disk together.
+const AT_ONCE: usize = 8;
 
 /// Nothing can be sealed for an owner that has no data key yet.
 #[derive(Debug, thiserror::Error)]
@@ -265,6 +268,14 @@ async fn others(store: &dyn Store, wanted: &MasterKey) -> Result<Vec<Vec<u8>>, S
     Ok(named)
 }
 
+/// What became of one data key.
+enum Resealed {
+    Anew,
+    ChangedMeanwhile,
+    /// It does not open.
+    Unreadable,
+}
+
 /// A walk over the data keys that are under other master keys.
 struct Sweep<'a, P> {
     store: &'a dyn Store,
@@ -287,38 +298,51 @@ impl<P: Fn(Progress)> Sweep<'_, P> {
                     break;
                 };
                 after = Some(last.owner.clone());
-                for data_key in page {
-                    touched += u64::from(self.reseal(data_key).await?);
+                for portion in page.chunks(AT_ONCE) {
+                    let begun = Instant::now();
+                    touched += self.reseal_all(portion).await?;
+                    // Half of the time is for others that write: SQLite lets one in at a time, and does not queue them.
+                    sleep(begun.elapsed()).await;
                 }
             }
         }
         Ok(touched)
     }
 
-    /// False where the data key does not open.
-    async fn reseal(&mut self, SealedDataKey { owner, sealed }: SealedDataKey) -> Result<bool, RotateError> {
+    async fn reseal_all(&mut self, portion: &[SealedDataKey]) -> Result<u64, RotateError> {
+        let mut touched = 0;
+        let ends = try_join_all(portion.iter().map(|data_key| self.reseal(data_key))).await?;
+        for (end, data_key) in ends.into_iter().zip(portion) {
+            match end {
+                Resealed::Anew => {
+                    touched += 1;
+                    self.at.done += 1;
+                    (self.progress)(self.at);
+                }
+                Resealed::ChangedMeanwhile => touched += 1,
+                Resealed::Unreadable => self.unreadable.push(data_key.owner.clone()),
+            }
+        }
+        Ok(touched)
+    }
+
+    async fn reseal(&self, SealedDataKey { owner, sealed }: &SealedDataKey) -> Result<Resealed, RotateError> {
         let wanted = self.master_keys.wanted();
-        let begun = Instant::now();
-        let of = self.master_keys.of_data_key(&sealed);
-        let anew = match of.map_err(ResealError::Open).and_then(|of| wanted.reseal_data_key(of, &owner, &sealed)) {
+        let of = self.master_keys.of_data_key(sealed);
+        let anew = match of.map_err(ResealError::Open).and_then(|of| wanted.reseal_data_key(of, owner, sealed)) {
             Ok(anew) => anew,
             Err(ResealError::Seal(error)) => return Err(error.into()),
             Err(ResealError::Open(error)) => {
                 tracing::error!(%owner, %error, "the owner's data key does not open");
-                self.unreadable.push(owner);
-                return Ok(false);
+                return Ok(Resealed::Unreadable);
             }
         };
-        if self.store.reseal_data_key(&owner, &sealed, &anew).await? {
-            self.at.done += 1;
-            (self.progress)(self.at);
-        } else {
-            // Most likely it went or changed meanwhile.
-            self.check_not_overtaken().await?;
+        if self.store.reseal_data_key(owner, sealed, &anew).await? {
+            return Ok(Resealed::Anew);
         }
-        // Half of the time is for others that write: SQLite lets one in at a time, and does not queue them.
-        sleep(begun.elapsed()).await;
-        Ok(true)
+        // Most likely it went or changed.
+        self.check_not_overtaken().await?;
+        Ok(Resealed::ChangedMeanwhile)
     }
 
     async fn check_not_overtaken(&self) -> Result<(), RotateError> {

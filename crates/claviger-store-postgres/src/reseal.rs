@@ -36,7 +36,8 @@ impl Resealing for PostgresStore {
     }
 
     async fn master_keys(&self) -> Result<Vec<Vec<u8>>, StoreError> {
-        self.connections.ask(READ, |db| asked(master_keys(db))).await
+        // Right after a rotation it walks over what the index still has of all that was sealed anew.
+        self.connections.ask(COUNT, |db| asked(master_keys(db))).await
     }
 
     async fn count_data_keys(&self, master: &[u8]) -> Result<u64, StoreError> {
@@ -49,7 +50,7 @@ impl Resealing for PostgresStore {
         after: Option<&Owner>,
         limit: u32,
     ) -> Result<Vec<SealedDataKey>, StoreError> {
-        self.connections.ask(READ, |db| asked(under(db, master, after, limit))).await
+        self.connections.ask(COUNT, |db| asked(under(db, master, after, limit))).await
     }
 
     async fn reseal_data_key(&self, owner: &Owner, was: &[u8], sealed: &[u8]) -> Result<bool, StoreError> {
@@ -137,10 +138,12 @@ struct DataKeyRow {
     sealed: Vec<u8>,
 }
 
+/// Asked in a way that the index of master keys alone answers in order: by the primary key, which has the same order of
+/// owners, a rotation that goes on would first walk over all that is done.
 pub(crate) const UNDER: &str = "
     SELECT owner_kind, owner_id, sealed FROM data_key
-    WHERE substring(sealed, 3, 8) = $1 AND (owner_kind, owner_id) > ($2, $3)
-    ORDER BY owner_kind, owner_id LIMIT $4";
+    WHERE (substring(sealed, 3, 8), owner_kind, owner_id) > ($1, $2, $3) AND substring(sealed, 3, 8) <= $1
+    ORDER BY substring(sealed, 3, 8), owner_kind, owner_id LIMIT $4";
 
 async fn under(
     db: &mut PgConnection,
