@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use claviger_testkit::{Deployment, Ran, random_secret};
@@ -239,6 +240,41 @@ fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
     let stat = Command::new("ps").args(["-o", "stat=", "-p", started.trim()]).output().unwrap();
     let stat = String::from_utf8(stat.stdout).unwrap();
     assert!(stat.trim().is_empty() || stat.starts_with('Z'), "it still runs: {stat}");
+}
+
+#[test]
+fn a_master_key_comes_through_a_pipe_and_lines_may_end_as_on_windows() {
+    let key = Deployment::new().run(&["master-key", "generate"]).stdout;
+    let old = Deployment::new().run(&["master-key", "generate"]).stdout;
+    let deployment = Deployment::new().with("CLAVIGER_VAULT__MASTER_KEY_FILE", "/dev/stdin");
+    let deployment = deployment.with("CLAVIGER_VAULT__OLD_MASTER_KEYS", &format!("{}\r\n{0}\r\n", old.trim()));
+    let mut command = deployment.command(&["master-key", "status", "--json"]);
+    let mut running = command.stdin(Stdio::piped()).spawn().unwrap();
+    write!(running.stdin.take().unwrap(), "{}\r\n", key.trim()).unwrap();
+    let ran = Ran::from(running.wait_with_output().unwrap());
+    deployment.look_through(&ran);
+    assert_eq!(json(&ran)["masterKeys"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_file_that_holds_no_master_key_is_refused_and_not_shown() {
+    let secret = random_secret();
+    let setting = "setting vault.master_key_file";
+    let rows: [(&[u8], &str); 3] = [
+        (&[b'A'; 5_000], "more than 4096 bytes"),
+        (b"\xff\xfe", "no text"),
+        (secret.as_bytes(), "base64 of exactly 32"),
+    ];
+    for (content, part) in rows {
+        let deployment = Deployment::new().with("CLAVIGER_VAULT__MASTER_KEY_FILE", "secret");
+        fs::write(deployment.folder().join("secret"), content).unwrap();
+        let ran = deployment.run(&["serve"]);
+        assert_refused(&ran, &[setting, part]);
+        assert!(!ran.stderr.contains(&secret));
+    }
+    // One without an end.
+    let endless = Deployment::new().with("CLAVIGER_VAULT__MASTER_KEY_FILE", "/dev/zero");
+    assert_refused(&endless.run(&["serve"]), &[setting, "more than 4096 bytes"]);
 }
 
 #[test]

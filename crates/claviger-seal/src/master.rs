@@ -6,7 +6,7 @@ use aws_lc_rs::aead::LessSafeKey;
 use aws_lc_rs::digest;
 use claviger_core::Owner;
 use data_encoding::{BASE64, HEXLOWER};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::frame::{self, Header, KEY_LENGTH, Kind, OpenError, SealError};
 use crate::owner::DataKey;
@@ -76,11 +76,13 @@ pub struct MasterKey {
 impl MasterKey {
     /// Reads base64 of 32 bytes; white space around it is dropped.
     pub fn parse(text: &Zeroizing<String>) -> Result<Self, InvalidMasterKey> {
-        let decoded = BASE64.decode(text.trim().as_bytes()).map(Zeroizing::new).map_err(|_| InvalidMasterKey)?;
-        let mut key: [u8; KEY_LENGTH] = decoded.as_slice().try_into().map_err(|_| InvalidMasterKey)?;
-        let master = Self::from_bytes(&key);
-        key.zeroize();
-        Ok(master)
+        let text = text.trim().as_bytes();
+        let length = BASE64.decode_len(text.len()).map_err(|_| InvalidMasterKey)?;
+        // Also what was decoded of a text that turns out to be none is wiped.
+        let mut decoded = Zeroizing::new(vec![0; length]);
+        let length = BASE64.decode_mut(text, &mut decoded).map_err(|_| InvalidMasterKey)?;
+        let key = decoded[..length].first_chunk::<KEY_LENGTH>().filter(|_| length == KEY_LENGTH);
+        key.map(Self::from_bytes).ok_or(InvalidMasterKey)
     }
 
     /// A new master key, as the text that [`MasterKey::parse`] reads.
@@ -192,8 +194,35 @@ mod tests {
             assert_eq!(MasterKey::parse(&Zeroizing::new(bad.to_owned())).unwrap_err(), InvalidMasterKey);
         }
         let text = MasterKey::generate().unwrap();
-        let spaced = Zeroizing::new(format!("  {}\n", *text));
-        assert_eq!(MasterKey::parse(&spaced).unwrap().id(), MasterKey::parse(&text).unwrap().id());
+        let id = MasterKey::parse(&text).unwrap().id();
+        for around in ["  KEY\n", "KEY\r\n", "\r\n\tKEY \r\n\r\n"] {
+            let spaced = Zeroizing::new(around.replace("KEY", &text));
+            assert_eq!(MasterKey::parse(&spaced).unwrap().id(), id, "{around:?}");
+        }
+    }
+
+    #[test]
+    fn other_ways_to_write_32_bytes_are_no_master_key() {
+        let bytes = [0xfb; KEY_LENGTH];
+        let text = BASE64.encode(&bytes);
+        assert!(MasterKey::parse(&Zeroizing::new(text.clone())).is_ok());
+        let (front, back) = text.split_at(20);
+        let others = [
+            HEXLOWER.encode(&bytes),
+            text.replace('+', "-").replace('/', "_"),
+            text.trim_end_matches('=').to_owned(),
+            text.replace("s=", "t="),
+            format!("{front} {back}"),
+            format!("{front}\r\n{back}"),
+            format!("\u{feff}{text}"),
+            format!("\"{text}\""),
+            format!("{text}{text}"),
+            BASE64.encode(text.as_bytes()),
+        ];
+        for other in others {
+            assert_ne!(other, text);
+            assert_eq!(MasterKey::parse(&Zeroizing::new(other.clone())).unwrap_err(), InvalidMasterKey, "{other}");
+        }
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Where master keys come from.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use claviger_seal::{MasterKey, MasterKeyId, MasterKeys};
 use zeroize::Zeroizing;
 
-use crate::secret_command;
+use crate::secret_command::{self, LIMIT};
 use crate::settings::{Secret, Vault};
 
 /// The master keys that the settings give.
@@ -114,7 +114,7 @@ impl Source<'_> {
     async fn read(&self) -> anyhow::Result<Zeroizing<String>> {
         match self.way {
             Way::Text(text) => Ok(text.expose().clone()),
-            Way::File(file) => Ok(Zeroizing::new(fs::read_to_string(file).with_context(|| self.name())?)),
+            Way::File(file) => text_of(file).with_context(|| self.name()),
             Way::Command(command) => secret_command::output(command).await.with_context(|| self.name()),
         }
     }
@@ -161,8 +161,27 @@ fn is_missing(error: &anyhow::Error) -> bool {
 }
 
 fn read(file: &Path) -> anyhow::Result<MasterKey> {
-    let text = Zeroizing::new(fs::read_to_string(file)?);
-    Ok(MasterKey::parse(&text)?)
+    Ok(MasterKey::parse(&text_of(file)?)?)
+}
+
+/// What a file with master keys holds; also one whose length is not known, such as a pipe.
+fn text_of(file: &Path) -> anyhow::Result<Zeroizing<String>> {
+    // Room for all of it at once: a buffer that grows leaves copies behind, which nobody wipes.
+    let mut bytes = Zeroizing::new(vec![0; LIMIT + 1]);
+    let (mut open, mut length) = (fs::File::open(file)?, 0);
+    while length <= LIMIT {
+        match open.read(&mut bytes[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if length > LIMIT {
+        bail!("it holds more than {LIMIT} bytes, which are not master keys");
+    }
+    let text = std::str::from_utf8(&bytes[..length]).ok().context("it holds no text: keys are to be in base64")?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// Makes the master key of the data folder, or finds the one that another process made meanwhile.

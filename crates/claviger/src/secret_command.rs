@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 
 /// How long a command has until it has ended and nobody holds its output open.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much is read of its output: many keys.
-const LIMIT: usize = 4096;
+/// How much is read of its output, or of a file: many keys.
+pub(crate) const LIMIT: usize = 4096;
 
 /// Runs a command by `/bin/sh -c`, with nothing on stdin, and answers what it printed; that is never part of an error.
 /// What it writes to stderr goes to ours. It gets our environment without our own settings, which may be secrets that are
