@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use claviger_app::AuditFilter;
 use claviger_app::access::ReadAudit;
-use claviger_app::audit::AuditError;
+use claviger_app::audit::{AuditError, LogPage};
 use claviger_core::Timestamp;
 use claviger_core::audit::AuditEntry;
 use serde::Serialize;
@@ -72,7 +72,8 @@ pub(crate) struct AuditParameters {
 pub(crate) struct LogShown {
     /// The entries, the newest first.
     entries: Vec<EntryShown>,
-    /// For the next page; `null` on the last one.
+    /// For the next page; `null` on the last one. Where only some entries are asked for, a page may be short or empty and
+    /// have a next one: 10,000 entries are looked through at once.
     #[schema(required = true)]
     next_cursor: Option<String>,
 }
@@ -134,8 +135,8 @@ pub(crate) async fn log(
     let provider = parameters.provider(&api.app.catalogue).map_err(LogError::from)?;
     let actor = parameters.read::<ActorNamed>("actor", "1 to 256 characters, none of them a control character");
     let actor = actor.map_err(LogError::from)?.map(|ActorNamed(actor)| actor);
-    let log = api.app.audit.log(&permit, &AuditFilter { provider, actor }, &page.with_one_more()).await;
-    let mut entries = log.map_err(LogError::from)?;
-    let next_cursor = page.cut(&mut entries, |entry| &entry.sequence).map(|sequence| sequence.to_string());
-    Ok(Json(LogShown { entries: entries.into_iter().map(EntryShown::from).collect(), next_cursor }))
+    let log = api.app.audit.log(&permit, &AuditFilter { provider, actor }, &page.asked()).await;
+    let LogPage { entries, next } = log.map_err(LogError::from)?;
+    let entries = entries.into_iter().map(EntryShown::from).collect();
+    Ok(Json(LogShown { entries, next_cursor: next.map(|next| next.to_string()) }))
 }

@@ -99,9 +99,14 @@ fn parse_limit(text: &str) -> Option<u32> {
 }
 
 impl<Id: Clone> Paged<Id> {
+    /// Which page it is.
+    pub(crate) fn asked(&self) -> Page<Id> {
+        Page { after: self.after.clone(), limit: self.limit }
+    }
+
     /// What to ask the store for: one more than the page has room for, to learn whether there is a next one.
     pub(crate) fn with_one_more(&self) -> Page<Id> {
-        Page { after: self.after.clone(), limit: self.limit + 1 }
+        Page { limit: self.limit + 1, ..self.asked() }
     }
 
     /// Takes the one too many away again; where it was there, the last id of the page is the next one's cursor.

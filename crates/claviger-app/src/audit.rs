@@ -15,6 +15,19 @@ const PORTION: u32 = 1_000;
 /// How many people a trail is searched for at most.
 const MAX_ACTORS: u32 = 100;
 
+/// How many entries are looked through for one page, or for people: so many take some milliseconds, however long the trail.
+const SEARCHED: u32 = 10_000;
+
+/// A page of a trail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogPage {
+    /// The newest first.
+    pub entries: Vec<AuditEntry>,
+    /// What the next page comes before. There may be one where this one has room left, or is empty: only so much is
+    /// looked through at once for what a filter asks for.
+    pub next: Option<u64>,
+}
+
 /// An audit trail could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
@@ -39,18 +52,38 @@ impl Audit {
         permit: &Permit<ReadAudit>,
         filter: &AuditFilter,
         page: &Page<u64>,
-    ) -> Result<Vec<AuditEntry>, AuditError> {
-        let entries = self.store.audit_log(permit.on(), filter, page).await?;
+    ) -> Result<LogPage, AuditError> {
+        let from = self.searched_from(permit.on(), filter, page.after).await?;
+        // One more than is asked for tells whether there are older ones.
+        let portion = Page { limit: page.limit + 1, ..page.clone() };
+        let mut entries = self.store.audit_log(permit.on(), filter, from, &portion).await?;
         // What is gone has a trail, which is read at the shell.
         if !owners::exists(&*self.store, permit.on()).await? {
             return Err(AuditError::NoOwner(permit.on().clone()));
         }
-        Ok(entries)
+        let room = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        let next = if entries.len() > room {
+            entries.truncate(room);
+            entries.last().map(|entry| entry.sequence)
+        } else {
+            Some(from).filter(|from| *from > 1)
+        };
+        Ok(LogPage { entries, next })
     }
 
-    /// Who has entries in an owner's trail, those who acted last first.
+    /// The oldest entry that is looked at for a page. Without a filter a page ends by itself.
+    async fn searched_from(&self, owner: &Owner, filter: &AuditFilter, before: Option<u64>) -> Result<u64, StoreError> {
+        if *filter == AuditFilter::default() {
+            return Ok(0);
+        }
+        let newest = Page { after: before, limit: 1 };
+        let newest = self.store.audit_log(owner, &AuditFilter::default(), 0, &newest).await?;
+        Ok(newest.first().map_or(0, |newest| (newest.sequence + 1).saturating_sub(u64::from(SEARCHED))))
+    }
+
+    /// Who made the newest entries of an owner's trail, those who acted last first.
     pub async fn actors(&self, permit: &Permit<ReadAudit>) -> Result<Vec<String>, StoreError> {
-        self.store.audit_actors(permit.on(), MAX_ACTORS).await
+        self.store.audit_actors(permit.on(), SEARCHED, MAX_ACTORS).await
     }
 
     /// Whoever has a trail, or a part of one, by kind and id; also owners that are gone.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use claviger_app::copy::{CopyError, Existing, copy};
 use claviger_app::{Page, Store, UseCounts};
-use claviger_core::audit::{AuditEntry, AuditHash};
+use claviger_core::audit::{AuditEntry, AuditHash, AuditHead};
 use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, Owner, Timestamp, WorkspaceId};
 use claviger_seal::{MasterKey, MasterKeys};
 use claviger_store::contract::{replace_canary, somebody};
-use claviger_store::{KeyChange, KeyUse, NodesWithoutIt, OwnerCopy, WorkspaceChange};
+use claviger_store::{KeyChange, KeyUse, NodesWithoutIt, OwnerCopy, TrailCopy, WorkspaceChange};
 use claviger_testkit::TestApp;
 
 /// What is copied at once.
@@ -186,6 +186,49 @@ async fn trail(store: &dyn Store, owner: &Owner) -> Vec<AuditEntry> {
     store.audit_entries(owner, &Page { after: None, limit: 1_000 }).await.unwrap()
 }
 
+/// Stores a trail in the place of whatever was there.
+async fn put(store: &dyn Store, owner: &Owner, entries: Vec<AuditEntry>) {
+    let there = store.audit_head(owner).await.unwrap().unwrap_or(AuditHead::EMPTY);
+    store.put_audit(&[TrailCopy { owner: owner.clone(), there, entries }]).await.unwrap();
+}
+
+#[tokio::test]
+async fn trails_find_each_other_whatever_either_side_has_between_them() {
+    let copying = Copying::new().await;
+    let (from, to) = (&*copying.test.store, &*copying.to);
+    copying.copy(Existing::Keep).await.unwrap();
+    // Trails of many owners that only one side ever had: for each, a page and more before the owners that both have.
+    let some = trail(from, &Owner::Workspace(copying.keys[0].0.clone())).await;
+    let strangers = (0..=PAGE).map(|number| format!("Z{number}"));
+    let newcomers = (0..=PAGE).map(|number| format!("Y{number}"));
+    for (store, ids) in [(to, strangers.collect::<Vec<_>>()), (from, newcomers.collect())] {
+        for id in ids {
+            put(store, &Owner::Workspace(id.parse().unwrap()), some[..1].to_vec()).await;
+        }
+    }
+    let owner = Owner::Workspace(copying.keys[1].0.clone());
+    let whole = trail(from, &owner).await;
+    put(to, &owner, whole[..1].to_vec()).await;
+    copying.copy(Existing::Overwrite).await.unwrap();
+    assert_eq!(trail(to, &owner).await, whole);
+    assert_eq!(trail(to, &Owner::Workspace("Y7".parse().unwrap())).await, some[..1]);
+    let refusal = copying.refused().await;
+    assert!(matches!(&refusal, CopyError::Changed(changed) if changed.id() == "Z0"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_trail_that_is_broken_is_copied_as_it_is() {
+    let copying = Copying::new().await;
+    let (from, to) = (&*copying.test.store, &*copying.to);
+    let owner = Owner::Workspace(copying.keys[0].0.clone());
+    let mut broken = trail(from, &owner).await;
+    broken[1].actor = "eve".to_owned();
+    put(from, &owner, broken.clone()).await;
+    copying.copy(Existing::Keep).await.unwrap();
+    assert_eq!(trail(to, &owner).await, broken);
+    copying.copy(Existing::Keep).await.unwrap();
+}
+
 #[tokio::test]
 async fn audit_trails_come_along_also_those_of_owners_that_are_gone_and_go_on() {
     let copying = Copying::new().await;
@@ -202,14 +245,14 @@ async fn audit_trails_come_along_also_those_of_owners_that_are_gone_and_go_on() 
 
     // A copy that was broken off has the beginning of a trail.
     let whole = trail(from, &owner).await;
-    to.put_audit(&[(owner.clone(), whole[..1].to_vec())]).await.unwrap();
+    put(to, &owner, whole[..1].to_vec()).await;
     copying.copy(Existing::Keep).await.unwrap();
     assert_eq!(trail(to, &owner).await, whole);
 
     // What was entered in the target alone is not overwritten unasked.
-    let mut other = whole[1].clone();
-    other.hash = AuditHash::NONE;
-    to.put_audit(&[(owner.clone(), vec![other])]).await.unwrap();
+    let mut other = whole[..2].to_vec();
+    other[1].hash = AuditHash::NONE;
+    put(to, &owner, other).await;
     let refusal = copying.refused().await;
     assert!(matches!(&refusal, CopyError::Changed(changed) if *changed == owner), "{refusal}");
     copying.copy(Existing::Overwrite).await.unwrap();

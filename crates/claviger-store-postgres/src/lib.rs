@@ -58,7 +58,7 @@ use claviger_store::{
     AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, AuditFilter, ChangeKeyError, ChangeSink,
     ConsoleSession, CopyError, Counts, DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord,
     KeyReplacement, KeyUse, NewEvent, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page,
-    PoolRecord, PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord,
+    PoolRecord, PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, TrailCopy,
     UsageBucket, Webhook, Workspace, WorkspaceChange,
 };
 use sqlx::postgres::PgConnectOptions;
@@ -366,17 +366,18 @@ impl Store for PostgresStore {
         &self,
         owner: &Owner,
         filter: &AuditFilter,
+        from: u64,
         page: &Page<u64>,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.connections.ask(READ, |db| asked(audit::newest(db, owner, filter, page))).await
+        self.connections.ask(READ, |db| asked(audit::newest(db, owner, filter, from, page))).await
     }
 
-    async fn audit_actors(&self, owner: &Owner, limit: u32) -> Result<Vec<String>, StoreError> {
-        self.connections.ask(READ, |db| asked(audit::actors(db, owner, limit))).await
+    async fn audit_actors(&self, owner: &Owner, entries: u32, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.connections.ask(READ, |db| asked(audit::actors(db, owner, entries, limit))).await
     }
 
-    async fn put_audit(&self, trails: &[(Owner, Vec<AuditEntry>)]) -> Result<(), StoreError> {
-        self.connections.ask(COPY_IN, |db| asked(audit::replace_all(db, trails))).await
+    async fn put_audit(&self, trails: &[TrailCopy]) -> Result<(), CopyError> {
+        self.connections.ask(COPY_IN, |db| asked(audit::replace(db, trails))).await
     }
 
     async fn begin_console_session(&self, session: &ConsoleSession, act: &Act) -> Result<(), StoreError> {

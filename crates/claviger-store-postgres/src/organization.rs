@@ -6,7 +6,10 @@ use claviger_store::{Deed, Organization, OrganizationChange, Page, StoreError};
 use sqlx::PgConnection;
 
 use crate::error::meaning;
-use crate::{audit, change, owner, read};
+use crate::{audit, change, owner, read, workspace};
+
+/// How many workspaces are taken out of an organization at once when it goes.
+const MEMBERS: u32 = 1_000;
 
 #[derive(sqlx::FromRow)]
 struct OrganizationRow {
@@ -91,26 +94,20 @@ pub(crate) async fn delete(db: &mut PgConnection, id: &OrganizationId, act: &Act
     if !owner::delete(db, &Owner::Organization(id.clone())).await? {
         return Ok(false);
     }
-    let left = leave(db, id).await?;
+    let mut page = Page { after: None, limit: MEMBERS };
+    let mut left = 0;
+    loop {
+        let members = workspace::hold_members(db, id, &page).await?;
+        let Some(last) = members.last() else {
+            break;
+        };
+        page.after = Some(last.id.clone());
+        left += members.len() as u64;
+        workspace::leave_organization(db, &members).await?;
+        let deeds = members.iter().map(|member| (Owner::Workspace(member.id.clone()), Deed::organization_lost(member)));
+        audit::enter_all(db, act, deeds.collect()).await?;
+    }
     change::organization(db, id).await?;
     audit::enter(db, &Owner::Organization(id.clone()), act, Deed::organization_deleted(id.as_str(), left)).await?;
     Ok(true)
-}
-
-async fn leave(db: &mut PgConnection, id: &OrganizationId) -> Result<u64, StoreError> {
-    // In one order, so that nobody who changes several workspaces waits for this while it waits for them.
-    sqlx::query(
-        "WITH member AS (
-             SELECT owner_kind, owner_id FROM workspace WHERE organization_id = $1
-             ORDER BY owner_kind, owner_id FOR NO KEY UPDATE
-         )
-         UPDATE workspace SET organization_id = NULL FROM member
-         WHERE workspace.owner_kind = member.owner_kind AND workspace.owner_id = member.owner_id
-               AND workspace.organization_id = $1",
-    )
-    .bind(id.as_str())
-    .execute(db)
-    .await
-    .map(|result| result.rows_affected())
-    .map_err(meaning)
 }

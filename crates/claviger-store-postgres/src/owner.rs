@@ -6,6 +6,30 @@ use sqlx::PgConnection;
 
 use crate::error::{meaning, one_row_or_none};
 
+/// Owners as PostgreSQL takes many of them: one array a column.
+#[derive(Default)]
+pub(crate) struct Owners<'a> {
+    pub(crate) kinds: Vec<&'static str>,
+    pub(crate) ids: Vec<&'a str>,
+}
+
+impl<'a> Owners<'a> {
+    pub(crate) fn of(owners: impl IntoIterator<Item = &'a Owner>) -> Self {
+        let mut columns = Self::default();
+        owners.into_iter().for_each(|owner| columns.push(owner));
+        columns
+    }
+
+    pub(crate) fn push(&mut self, owner: &'a Owner) {
+        self.kinds.push(owner.kind().as_str());
+        self.ids.push(owner.id());
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.ids.len()
+    }
+}
+
 /// Locks an owner against all other changes of what belongs to it, until the transaction ends. False where there is no
 /// such owner.
 pub(crate) async fn lock(db: &mut PgConnection, owner: &Owner) -> Result<bool, StoreError> {
@@ -17,6 +41,25 @@ pub(crate) async fn lock(db: &mut PgConnection, owner: &Owner) -> Result<bool, S
             .await
             .map_err(meaning)?;
     Ok(found.is_some())
+}
+
+/// Locks those owners that there are, in their order.
+pub(crate) async fn lock_all<'a>(
+    db: &mut PgConnection,
+    owners: impl IntoIterator<Item = &'a Owner>,
+) -> Result<(), StoreError> {
+    let owners = Owners::of(owners);
+    sqlx::query(
+        "SELECT 1 FROM owner JOIN unnest($1::text[], $2::text[]) AS asked (owner_kind, owner_id)
+              USING (owner_kind, owner_id)
+         ORDER BY owner_kind, owner_id FOR NO KEY UPDATE OF owner",
+    )
+    .bind(&owners.kinds)
+    .bind(&owners.ids)
+    .execute(db)
+    .await
+    .map(drop)
+    .map_err(meaning)
 }
 
 /// Makes an owner unless there is one, and locks it.

@@ -4,7 +4,7 @@ use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres};
 
-use crate::{PostgresStore, copy, delivery, health, key_use, pool, portal, reseal, token, usage, workspace};
+use crate::{PostgresStore, audit, copy, delivery, health, key_use, pool, portal, reseal, token, usage, workspace};
 
 #[expect(dead_code, reason = "the integration tests use the rest")]
 #[path = "../tests/postgres/server.rs"]
@@ -42,6 +42,9 @@ const FILL: &str = "
     INSERT INTO portal_pass SELECT owner_kind, owner_id, token_id, 'session', hash, 'admin', NULL, '', 'multi', NULL, 1,
                                    right(owner_id, -1)::bigint * 1000
     FROM token;
+    UPDATE workspace SET organization_id = 'o1' WHERE owner_id < 'w15';
+    INSERT INTO audit_entry SELECT 'platform', '', n, n, 'user_' || n % 7, 'token.created', 'x', NULL, '{}', sha256('t')
+    FROM generate_series(1, 30000) n;
     ANALYZE";
 
 async fn plan(db: &mut PgConnection, text: &str, bind: impl for<'q> FnOnce(Asked<'q>) -> Asked<'q>) -> String {
@@ -91,6 +94,13 @@ async fn what_is_asked_often_is_found_by_indexes() {
             query.bind("name 15").bind("w15").bind("name 1\u{10ffff}").bind(50_i64)
         })
         .await,
+        plan(&mut db, workspace::HOLD_MEMBERS, |query| query.bind("o1").bind("w12").bind(10_i64)).await,
+        plan(&mut db, audit::NEWEST, |query| {
+            let query = query.bind("platform").bind("").bind(i64::MAX).bind(20_001_i64);
+            query.bind("openai").bind("user_1").bind(50_i64)
+        })
+        .await,
+        plan(&mut db, audit::ACTORS, |query| query.bind("platform").bind("").bind(10_000_i64).bind(100_i64)).await,
         plan(&mut db, health::CLAIM_PROBES, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
         plan(&mut db, delivery::CLAIM, |query| query.bind(1_000_i64).bind(2_000_i64).bind(3_i64)).await,
     ];

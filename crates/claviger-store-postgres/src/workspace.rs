@@ -5,7 +5,7 @@ use claviger_core::{OrganizationId, Owner, WorkspaceId};
 use claviger_store::{Deed, Page, PutWorkspaceError, StoreError, Workspace, WorkspaceChange};
 use sqlx::PgConnection;
 
-use crate::error::meaning;
+use crate::error::{meaning, rows};
 use crate::{audit, change, owner, read, token};
 
 #[derive(sqlx::FromRow)]
@@ -43,7 +43,7 @@ pub(crate) async fn put(
         return Err(PutWorkspaceError::NoOrganization);
     }
     owner::bring(db, &Owner::Workspace(change.id.clone())).await?;
-    let before = held(db, &change.id).await?;
+    let before = one(db, &change.id).await?;
     let row: WorkspaceRow = sqlx::query_as(
         "INSERT INTO workspace (owner_id, name, organization_id, created_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (owner_kind, owner_id) DO UPDATE
@@ -66,19 +66,6 @@ pub(crate) async fn put(
         audit::enter(db, &Owner::Workspace(stored.id.clone()), act, deed).await?;
     }
     Ok(stored)
-}
-
-/// As it is until the transaction ends: whoever deletes its organization does not hold its owner.
-async fn held(db: &mut PgConnection, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
-    let row: Option<WorkspaceRow> = sqlx::query_as(
-        "SELECT owner_id, name, organization_id, created_at FROM workspace
-         WHERE owner_kind = 'workspace' AND owner_id = $1 FOR NO KEY UPDATE",
-    )
-    .bind(id.as_str())
-    .fetch_optional(db)
-    .await
-    .map_err(meaning)?;
-    row.map(Workspace::try_from).transpose()
 }
 
 pub(crate) async fn one(db: &mut PgConnection, id: &WorkspaceId) -> Result<Option<Workspace>, StoreError> {
@@ -153,6 +140,41 @@ pub(crate) async fn page_by_name(
         .await
         .map_err(meaning)?;
     rows.into_iter().map(Workspace::try_from).collect()
+}
+
+/// An organization's workspaces, by id, each locked with its owner: the owner first, as everybody does who changes one.
+pub(crate) const HOLD_MEMBERS: &str =
+    "SELECT workspace.owner_id, workspace.name, workspace.organization_id, workspace.created_at
+     FROM workspace JOIN owner ON owner.owner_kind = workspace.owner_kind AND owner.owner_id = workspace.owner_id
+     WHERE workspace.organization_id = $1 AND workspace.owner_id > $2
+     ORDER BY workspace.owner_id LIMIT $3 FOR NO KEY UPDATE OF owner, workspace";
+
+pub(crate) async fn hold_members(
+    db: &mut PgConnection,
+    organization: &OrganizationId,
+    page: &Page<WorkspaceId>,
+) -> Result<Vec<Workspace>, StoreError> {
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(HOLD_MEMBERS)
+        .bind(organization.as_str())
+        .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
+        .bind(i64::from(page.limit))
+        .fetch_all(db)
+        .await
+        .map_err(meaning)?;
+    rows.into_iter().map(Workspace::try_from).collect()
+}
+
+/// Takes workspaces that are locked out of their organization.
+pub(crate) async fn leave_organization(db: &mut PgConnection, members: &[Workspace]) -> Result<(), StoreError> {
+    let ids: Vec<&str> = members.iter().map(|member| member.id.as_str()).collect();
+    let result = sqlx::query(
+        "UPDATE workspace SET organization_id = NULL WHERE owner_kind = 'workspace' AND owner_id = ANY($1)",
+    )
+    .bind(&ids)
+    .execute(db)
+    .await
+    .map_err(meaning)?;
+    rows(&result, ids.len(), "taking workspaces out of their organization")
 }
 
 /// Deletes a workspace with all that belongs to it.

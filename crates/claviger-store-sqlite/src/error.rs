@@ -86,10 +86,16 @@ pub(crate) fn malformed(what: &'static str) -> StoreError {
 
 /// Verifies that a statement touched exactly one row.
 pub(crate) fn one_row(result: &SqliteQueryResult, what: &'static str) -> Result<(), StoreError> {
-    match result.rows_affected() {
-        1 => Ok(()),
-        rows => Err(StoreError::Unexpected(format!("{what} touched {rows} rows where there must be one"))),
+    rows(result, 1, what)
+}
+
+/// Verifies that a statement touched exactly so many rows.
+pub(crate) fn rows(result: &SqliteQueryResult, expected: usize, what: &'static str) -> Result<(), StoreError> {
+    let rows = result.rows_affected();
+    if u64::try_from(expected) == Ok(rows) {
+        return Ok(());
     }
+    Err(StoreError::Unexpected(format!("{what} touched {rows} rows where there must be {expected}")))
 }
 
 /// Verifies that a statement touched one row or none, and tells which.

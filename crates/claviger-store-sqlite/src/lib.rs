@@ -46,7 +46,7 @@ use claviger_store::{
     AddKeyError, AddPortalLinkError, AddWebhookError, AilmentChange, AuditFilter, ChangeKeyError, ChangeSink,
     ConsoleSession, CopyError, Counts, DataKeyUse, Delivery, DeliveryEnd, InsertTokenError, KeyChange, KeyRecord,
     KeyReplacement, KeyUse, NewEvent, NewKey, OpenStoreError, Organization, OrganizationChange, OwnerCopy, Page,
-    PoolRecord, PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord,
+    PoolRecord, PortalPass, ProbeClaim, PutWorkspaceError, ReplaceKeyError, Store, StoreError, TokenRecord, TrailCopy,
     UsageBucket, Webhook, Workspace, WorkspaceChange,
 };
 use sqlx::sqlite::SqliteConnectOptions;
@@ -444,21 +444,22 @@ impl Store for SqliteStore {
         &self,
         owner: &Owner,
         filter: &AuditFilter,
+        from: u64,
         page: &Page<u64>,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        audit::newest(&self.readers, owner, filter, page).await
+        audit::newest(&self.readers, owner, filter, from, page).await
     }
 
-    async fn audit_actors(&self, owner: &Owner, limit: u32) -> Result<Vec<String>, StoreError> {
-        audit::actors(&self.readers, owner, limit).await
+    async fn audit_actors(&self, owner: &Owner, entries: u32, limit: u32) -> Result<Vec<String>, StoreError> {
+        audit::actors(&self.readers, owner, entries, limit).await
     }
 
-    async fn put_audit(&self, trails: &[(Owner, Vec<AuditEntry>)]) -> Result<(), StoreError> {
+    async fn put_audit(&self, trails: &[TrailCopy]) -> Result<(), CopyError> {
         let mut write = self.begin().await?;
-        for (owner, entries) in trails {
-            audit::replace(&mut write, owner, entries).await?;
+        for trail in trails {
+            audit::replace(&mut write, trail).await?;
         }
-        commit(write).await
+        Ok(commit(write).await?)
     }
 
     async fn begin_console_session(&self, session: &ConsoleSession, act: &Act) -> Result<(), StoreError> {

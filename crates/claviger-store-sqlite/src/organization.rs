@@ -5,8 +5,11 @@ use claviger_core::{OrganizationId, Owner};
 use claviger_store::{Deed, Organization, OrganizationChange, Page, StoreError};
 use sqlx::{SqliteConnection, SqliteExecutor};
 
-use crate::error::{on_read, on_write, one_row, one_row_or_none};
-use crate::{audit, change, read};
+use crate::error::{on_read, on_write, one_row};
+use crate::{audit, change, read, workspace};
+
+/// How many workspaces are taken out of an organization at once when it goes.
+const MEMBERS: u32 = 1_000;
 
 #[derive(sqlx::FromRow)]
 struct OrganizationRow {
@@ -85,28 +88,37 @@ pub(crate) async fn page(
     rows.into_iter().map(Organization::try_from).collect()
 }
 
-/// Deletes an organization, and by the schema's own rules all that belongs to it but its workspaces.
+/// Deletes an organization, and by the schema's own rules all that belongs to it but its workspaces. Those are read while
+/// they still belong to it.
 pub(crate) async fn delete(db: &mut SqliteConnection, id: &OrganizationId, act: &Act) -> Result<bool, StoreError> {
-    let workspaces: i64 = sqlx::query_scalar("SELECT count(*) FROM workspace WHERE organization_id = ?1")
-        .bind(id.as_str())
-        .fetch_one(&mut *db)
-        .await
-        .map_err(on_read)?;
+    if one(&mut *db, id).await?.is_none() {
+        return Ok(false);
+    }
+    let workspaces = leave(db, id, act).await?;
     let result = sqlx::query("DELETE FROM organization WHERE owner_kind = 'organization' AND owner_id = ?1")
         .bind(id.as_str())
         .execute(&mut *db)
         .await
         .map_err(on_write)?;
-    let deleted = one_row_or_none(&result, "deleting an organization")?;
-    if deleted {
-        change::organization(db, id).await?;
-        audit::enter(
-            db,
-            &Owner::Organization(id.clone()),
-            act,
-            Deed::organization_deleted(id.as_str(), workspaces.cast_unsigned()),
-        )
-        .await?;
+    one_row(&result, "deleting an organization")?;
+    change::organization(db, id).await?;
+    let deed = Deed::organization_deleted(id.as_str(), workspaces);
+    audit::enter(db, &Owner::Organization(id.clone()), act, deed).await?;
+    Ok(true)
+}
+
+/// Enters in each of its workspaces' trails that they lose it; answers how many they are.
+async fn leave(db: &mut SqliteConnection, id: &OrganizationId, act: &Act) -> Result<u64, StoreError> {
+    let mut page = Page { after: None, limit: MEMBERS };
+    let mut left = 0;
+    loop {
+        let members = workspace::members(&mut *db, id, &page).await?;
+        let Some(last) = members.last() else {
+            return Ok(left);
+        };
+        page.after = Some(last.id.clone());
+        left += members.len() as u64;
+        let deeds = members.iter().map(|member| (Owner::Workspace(member.id.clone()), Deed::organization_lost(member)));
+        audit::enter_all(db, act, deeds.collect()).await?;
     }
-    Ok(deleted)
 }

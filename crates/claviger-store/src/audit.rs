@@ -21,6 +21,15 @@ pub struct Deed {
     after: Value,
 }
 
+/// What is done by putting something of a kind.
+struct Put {
+    created: &'static str,
+    updated: &'static str,
+}
+
+const WORKSPACE: Put = Put { created: "workspace.created", updated: "workspace.updated" };
+const ORGANIZATION: Put = Put { created: "organization.created", updated: "organization.updated" };
+
 impl Deed {
     /// A key was added.
     #[must_use]
@@ -57,9 +66,17 @@ impl Deed {
     /// A workspace was made, renamed or moved; nothing where it is as it was.
     #[must_use]
     pub fn workspace_put(before: Option<&Workspace>, after: &Workspace) -> Option<Self> {
-        let fields =
-            |workspace: &Workspace| json!({"name": workspace.name, "organizationId": workspace.organization_id});
-        Self::put("workspace", after.id.as_str(), before.map(fields), fields(after))
+        Self::put(&WORKSPACE, after.id.as_str(), before.map(workspace_fields), workspace_fields(after))
+    }
+
+    /// A workspace belongs to no organization any more, because the one that it belonged to was deleted.
+    #[must_use]
+    pub fn organization_lost(workspace: &Workspace) -> Self {
+        let before = workspace_fields(workspace);
+        let mut after = before.clone();
+        after["organizationId"] = Value::Null;
+        after["organizationDeleted"] = json!(true);
+        Self::plain(WORKSPACE.updated, workspace.id.as_str(), before, after)
     }
 
     /// A workspace was deleted, and all that belonged to it.
@@ -72,22 +89,17 @@ impl Deed {
     #[must_use]
     pub fn organization_put(before: Option<&Organization>, after: &Organization) -> Option<Self> {
         let fields = |it: &Organization| json!({"name": it.name, "keysEnabled": it.keys_enabled});
-        Self::put("organization", after.id.as_str(), before.map(fields), fields(after))
+        Self::put(&ORGANIZATION, after.id.as_str(), before.map(fields), fields(after))
     }
 
-    /// An organization was deleted; so many workspaces of its belong to none now.
+    /// An organization was deleted; so many workspaces of its belong to none now, and each has an entry of its own.
     #[must_use]
     pub fn organization_deleted(id: &str, workspaces: u64) -> Self {
         Self::plain("organization.deleted", id, json!({"workspaces": workspaces}), Value::Null)
     }
 
-    fn put(kind: &str, id: &str, before: Option<Value>, after: Value) -> Option<Self> {
-        let action = match (kind, &before) {
-            ("workspace", None) => "workspace.created",
-            ("workspace", Some(_)) => "workspace.updated",
-            (_, None) => "organization.created",
-            (_, Some(_)) => "organization.updated",
-        };
+    fn put(actions: &Put, id: &str, before: Option<Value>, after: Value) -> Option<Self> {
+        let action = if before.is_some() { actions.updated } else { actions.created };
         let before = before.unwrap_or(Value::Null);
         (before != after).then(|| Self::plain(action, id, before, after))
     }
@@ -215,6 +227,10 @@ fn key_fields(key: &KeyRecord) -> Value {
     json!({"name": key.name.as_ref().map(KeyName::as_str), "maskedKey": key.masked, "enabled": key.enabled})
 }
 
+fn workspace_fields(workspace: &Workspace) -> Value {
+    json!({"name": workspace.name, "organizationId": workspace.organization_id})
+}
+
 fn token_fields(token: &TokenRecord) -> Value {
     json!({
         "name": token.name,
@@ -246,4 +262,25 @@ pub struct AuditFilter {
     pub provider: Option<ProviderId>,
     /// Only those of this actor.
     pub actor: Option<String>,
+}
+
+/// Entries of one owner's chain on their way from another database.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TrailCopy {
+    /// Whose they are.
+    pub owner: Owner,
+    /// Where the owner's chain ended when it was looked at: [`AuditHead::EMPTY`] where it had no entry.
+    pub there: AuditHead,
+    /// Those that follow it, or all from the first on, which then take the place of what was there.
+    pub entries: Vec<AuditEntry>,
+}
+
+impl TrailCopy {
+    /// Whether the entries may be stored where the chain ends so by now.
+    #[must_use]
+    pub fn fits(&self, head: Option<AuditHead>) -> bool {
+        let begins_at = self.entries.first().map(|entry| entry.sequence);
+        head.unwrap_or(AuditHead::EMPTY) == self.there
+            && begins_at.is_none_or(|number| number <= 1 || number > self.there.sequence)
+    }
 }

@@ -114,9 +114,12 @@ impl std::fmt::Debug for KeyCopy {
     }
 }
 
-/// Owners could not be stored.
+/// Owners, or their audit trails, could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
+    /// A trail ends otherwise than it did when it was looked at: somebody else writes.
+    #[error("the audit trail of {0} grew meanwhile, or was cut: something else writes there")]
+    TrailChanged(Owner),
     /// A workspace belongs to an organization that is not there. Organizations come first.
     #[error("{0} belongs to an organization that is not there")]
     NoOrganization(Owner),

@@ -24,7 +24,7 @@ use claviger_core::owner::PoolId;
 use claviger_core::{KeyId, OrganizationId, Owner, ProviderId, Timestamp, TokenId, WebhookId, WorkspaceId};
 
 pub use ailment::{AilmentChange, AilmentStep};
-pub use audit::{AuditFilter, Deed};
+pub use audit::{AuditFilter, Deed, TrailCopy};
 pub use copy::{CopyError, Counts, DataKeyCopy, KeyCopy, OwnerCopy, OwnerKindCopy, PoolCopy};
 pub use error::{
     AddKeyError, AddPortalLinkError, AddWebhookError, ChangeKeyError, InsertTokenError, OpenStoreError,
@@ -116,8 +116,8 @@ pub trait Store: Resealing + Nodes + Send + Sync + fmt::Debug {
     /// Organizations by id, after the page's cursor.
     async fn organizations(&self, page: &Page<OrganizationId>) -> Result<Vec<Organization>, StoreError>;
 
-    /// Deletes an organization with its data key and keys; its workspaces stay, and belong to none. False where there
-    /// was none.
+    /// Deletes an organization with its data key and keys; its workspaces stay, and belong to none, which each one's
+    /// audit trail says. False where there was none.
     async fn delete_organization(&self, id: &OrganizationId, act: &Act) -> Result<bool, StoreError>;
 
     /// Makes a workspace, or changes what the caller names of it.
@@ -302,20 +302,23 @@ pub trait Store: Resealing + Nodes + Send + Sync + fmt::Debug {
     /// An owner's audit trail, the oldest entry first, after the entry that the page's cursor numbers.
     async fn audit_entries(&self, owner: &Owner, page: &Page<u64>) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// An owner's audit trail, the newest entry first, before the entry that the page's cursor numbers.
+    /// An owner's audit trail, the newest entry first, before the entry that the page's cursor numbers, and from entry
+    /// `from` on: what is looked through is bounded by the two, whatever is filtered out.
     async fn audit_log(
         &self,
         owner: &Owner,
         filter: &AuditFilter,
+        from: u64,
         page: &Page<u64>,
     ) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// Who has entries in an owner's audit trail, those who acted last first.
-    async fn audit_actors(&self, owner: &Owner, limit: u32) -> Result<Vec<String>, StoreError>;
+    /// Who made the newest `entries` entries of an owner's audit trail, those who acted last first.
+    async fn audit_actors(&self, owner: &Owner, entries: u32, limit: u32) -> Result<Vec<String>, StoreError>;
 
-    /// Stores entries of owners' audit trails as they are, in the place of whatever was there of each from the first of its
-    /// entries on, and moves the heads to the last: all or none. For copying a whole deployment.
-    async fn put_audit(&self, trails: &[(Owner, Vec<AuditEntry>)]) -> Result<(), StoreError>;
+    /// Stores entries of owners' audit trails as they are, and moves the heads to the last of each: all or none. Refused
+    /// where a trail does not end as it did when it was looked at, so that no entry of anybody else's is lost unseen.
+    /// For copying a whole deployment; each owner is named once.
+    async fn put_audit(&self, trails: &[TrailCopy]) -> Result<(), CopyError>;
 
     /// Stores a session of the console.
     async fn begin_console_session(&self, session: &ConsoleSession, act: &Act) -> Result<(), StoreError>;

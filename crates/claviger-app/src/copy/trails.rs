@@ -1,10 +1,11 @@
 //! Audit trails on their way to another database: entry by entry as they are, since their hashes cover them.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 use claviger_core::Owner;
-use claviger_core::audit::{AuditEntry, AuditHead};
-use claviger_store::{Page, Store, StoreError};
+use claviger_core::audit::AuditHead;
+use claviger_store::{Page, Store, StoreError, TrailCopy};
 
 use super::{CopyError, Existing, PAGE};
 
@@ -17,67 +18,97 @@ fn target(error: StoreError) -> CopyError {
 
 /// Makes sure that each trail in the target is one of the source's, or the beginning of it.
 pub(super) async fn check_unused(from: &dyn Store, to: &dyn Store) -> Result<(), CopyError> {
-    let mut page = Page { after: None, limit: PAGE };
-    loop {
-        let there = to.audit_heads(&page).await.map_err(target)?;
-        let Some((last, _)) = there.last() else {
-            return Ok(());
-        };
-        let next = last.clone();
-        let here: HashMap<_, _> = from.audit_heads(&page).await.map_err(CopyError::Source)?.into_iter().collect();
-        for (owner, head) in there {
-            if here.get(&owner) != Some(&head) && !has(from, &owner, head).await? {
-                return Err(CopyError::Changed(owner));
-            }
+    let (mut here, mut there) = (Heads::of(from), Heads::of(to));
+    while let Some((owner, head)) = there.next().await.map_err(target)? {
+        let same = here.find(&owner).await.map_err(CopyError::Source)? == Some(head);
+        if !same && !has(from, &owner, head).await? {
+            return Err(CopyError::Changed(owner));
         }
-        page.after = Some(next);
     }
+    Ok(())
 }
 
 /// Copies what the target lacks of each trail, also of owners that are gone.
 pub(super) async fn copy(from: &dyn Store, to: &dyn Store, existing: Existing) -> Result<(), CopyError> {
     let mut batch = Batch { to, trails: Vec::new(), entries: 0 };
-    let mut page = Page { after: None, limit: PAGE };
-    loop {
-        let heads = from.audit_heads(&page).await.map_err(CopyError::Source)?;
-        let Some((last, _)) = heads.last() else {
-            return batch.store().await;
-        };
-        let next = last.clone();
-        let there: HashMap<_, _> = to.audit_heads(&page).await.map_err(target)?.into_iter().collect();
-        // Beyond the last one that was read there may be more.
-        let all_read = there.len() < PAGE as usize;
-        for (owner, head) in heads {
-            let there = match there.get(&owner) {
-                Some(there) => *there,
-                None if all_read => AuditHead::EMPTY,
-                None => to.audit_head(&owner).await.map_err(target)?.unwrap_or(AuditHead::EMPTY),
-            };
-            if there == head {
-                continue;
-            }
-            let is_beginning = has(from, &owner, there).await?;
-            if !is_beginning && existing == Existing::Keep {
-                return Err(CopyError::Changed(owner));
-            }
-            copy_one(from, &mut batch, &owner, if is_beginning { there.sequence } else { 0 }).await?;
+    let (mut here, mut there) = (Heads::of(from), Heads::of(to));
+    while let Some((owner, head)) = here.next().await.map_err(CopyError::Source)? {
+        let there = there.find(&owner).await.map_err(target)?.unwrap_or(AuditHead::EMPTY);
+        if there == head {
+            continue;
         }
-        page.after = Some(next);
+        let is_beginning = has(from, &owner, there).await?;
+        if !is_beginning && existing == Existing::Keep {
+            return Err(CopyError::Changed(owner));
+        }
+        copy_one(from, &mut batch, owner, there, is_beginning).await?;
     }
+    batch.store().await
+}
+
+/// The heads of all trails of a database, one after the other, read in pages. Two of these go side by side, whatever one
+/// of them has more than the other.
+struct Heads<'a> {
+    of: &'a dyn Store,
+    page: Page<Owner>,
+    read: VecDeque<(Owner, AuditHead)>,
+    is_end: bool,
+}
+
+impl<'a> Heads<'a> {
+    fn of(of: &'a dyn Store) -> Self {
+        Self { of, page: Page { after: None, limit: PAGE }, read: VecDeque::new(), is_end: false }
+    }
+
+    async fn next(&mut self) -> Result<Option<(Owner, AuditHead)>, StoreError> {
+        self.fill().await?;
+        Ok(self.read.pop_front())
+    }
+
+    /// The head of an owner, who comes after all that were asked for before.
+    async fn find(&mut self, owner: &Owner) -> Result<Option<AuditHead>, StoreError> {
+        loop {
+            self.fill().await?;
+            let Some((next, head)) = self.read.front() else {
+                return Ok(None);
+            };
+            match place(next).cmp(&place(owner)) {
+                Ordering::Less => self.read.pop_front(),
+                Ordering::Equal => return Ok(Some(*head)),
+                Ordering::Greater => return Ok(None),
+            };
+        }
+    }
+
+    async fn fill(&mut self) -> Result<(), StoreError> {
+        if !self.read.is_empty() || self.is_end {
+            return Ok(());
+        }
+        self.read = self.of.audit_heads(&self.page).await?.into();
+        self.is_end = self.read.len() < PAGE as usize;
+        self.page.after = self.read.back().map(|(owner, _)| owner.clone());
+        Ok(())
+    }
+}
+
+/// By what stores order owners.
+fn place(owner: &Owner) -> (&str, &str) {
+    (owner.kind().as_str(), owner.id())
 }
 
 /// Trails on their way: stored together, since most are short, and a transaction for each would take longer than all the
 /// rest.
 struct Batch<'a> {
     to: &'a dyn Store,
-    trails: Vec<(Owner, Vec<AuditEntry>)>,
+    trails: Vec<TrailCopy>,
     entries: usize,
 }
 
 impl Batch<'_> {
-    async fn add(&mut self, owner: &Owner, entries: Vec<AuditEntry>) -> Result<(), CopyError> {
-        self.entries += entries.len();
-        self.trails.push((owner.clone(), entries));
+    /// What is as large as a portion is stored at once, so that none has two parts of one trail.
+    async fn add(&mut self, trail: TrailCopy) -> Result<(), CopyError> {
+        self.entries += trail.entries.len();
+        self.trails.push(trail);
         if self.entries < PORTION as usize {
             return Ok(());
         }
@@ -86,7 +117,7 @@ impl Batch<'_> {
 
     async fn store(&mut self) -> Result<(), CopyError> {
         if !self.trails.is_empty() {
-            self.to.put_audit(&self.trails).await.map_err(target)?;
+            self.to.put_audit(&self.trails).await.map_err(CopyError::Target)?;
         }
         self.trails.clear();
         self.entries = 0;
@@ -104,19 +135,27 @@ async fn has(from: &dyn Store, owner: &Owner, head: AuditHead) -> Result<bool, C
     Ok(entries.first().is_some_and(|entry| entry.sequence == head.sequence && entry.hash == head.hash))
 }
 
-async fn copy_one(from: &dyn Store, batch: &mut Batch<'_>, owner: &Owner, after: u64) -> Result<(), CopyError> {
-    let mut after = after;
+/// Copies what follows the head that the target has, or else the whole trail.
+async fn copy_one(
+    from: &dyn Store,
+    batch: &mut Batch<'_>,
+    owner: Owner,
+    there: AuditHead,
+    is_beginning: bool,
+) -> Result<(), CopyError> {
+    let (mut there, mut after) = (there, if is_beginning { there.sequence } else { 0 });
     loop {
         let page = Page { after: Some(after), limit: PORTION };
-        let entries = from.audit_entries(owner, &page).await.map_err(CopyError::Source)?;
+        let entries = from.audit_entries(&owner, &page).await.map_err(CopyError::Source)?;
         let Some(last) = entries.last() else {
             return Ok(());
         };
-        after = last.sequence;
+        let stored = AuditHead { sequence: last.sequence, hash: last.hash };
         let is_last = entries.len() < PORTION as usize;
-        batch.add(owner, entries).await?;
+        batch.add(TrailCopy { owner: owner.clone(), there, entries }).await?;
         if is_last {
             return Ok(());
         }
+        (there, after) = (stored, stored.sequence);
     }
 }

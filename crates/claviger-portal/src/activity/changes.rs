@@ -2,7 +2,7 @@
 
 use axum::response::Response;
 use claviger_app::access::{Permit, ReadAudit};
-use claviger_app::audit::AuditError;
+use claviger_app::audit::{AuditError, LogPage};
 use claviger_app::{AuditFilter, Page};
 use claviger_core::audit::AuditEntry;
 use claviger_core::portal::PortalRole;
@@ -16,7 +16,7 @@ use crate::visitor::Visitor;
 /// How many changes a page shows.
 const LIMIT: usize = 50;
 
-/// How often more is read to fill a page, where a session does not show all providers.
+/// How often more is read to fill a page, where not all entries are shown.
 const ROUNDS: usize = 20;
 
 /// The part of the page that tells of changes.
@@ -76,20 +76,19 @@ async fn find(
         named.is_empty() || entry.provider.as_ref().is_none_or(|provider| named.contains(provider))
     };
     let (mut found, mut after) = (Vec::new(), asked.before);
-    // One more than is shown tells whether there are older ones.
-    let limit = u32::try_from(LIMIT + 1).unwrap_or(u32::MAX);
+    let limit = u32::try_from(LIMIT).unwrap_or(u32::MAX);
     for _ in 0..ROUNDS {
-        let portion = portal.app.audit.log(permit, &filter, &Page { after, limit }).await?;
-        let is_end = portion.len() <= LIMIT;
-        after = portion.last().map(|entry| entry.sequence).or(after);
-        found.extend(portion.into_iter().filter(is_shown));
+        let LogPage { entries, next } = portal.app.audit.log(permit, &filter, &Page { after, limit }).await?;
+        found.extend(entries.into_iter().filter(is_shown));
+        // One more than is shown tells whether there are older ones.
         if found.len() > LIMIT {
             found.truncate(LIMIT);
             let last = found.last().map(|entry| entry.sequence);
             return Ok((found, last));
         }
-        if is_end {
-            return Ok((found, None));
+        after = next;
+        if after.is_none() {
+            break;
         }
     }
     Ok((found, after))

@@ -112,6 +112,9 @@ fn workspace_changed(before: &Value, after: &Value) -> String {
     }
     if before["organizationId"] != after["organizationId"] {
         said.push(match (text(before, "organizationId"), text(after, "organizationId")) {
+            (Some(was), None) if after["organizationDeleted"] == true => {
+                format!("deleted the organization {was}, which the workspace belonged to")
+            }
             (Some(was), Some(is)) => format!("moved the workspace from the organization {was} to {is}"),
             (_, Some(is)) => format!("moved the workspace into the organization {is}"),
             (Some(was), None) => format!("took the workspace out of the organization {was}"),
@@ -174,6 +177,11 @@ mod tests {
                 of(json!("A"), json!("x")),
                 of(json!("A"), json!("y")),
                 "moved the workspace from the organization x to y",
+            ),
+            (
+                of(json!("A"), json!("x")),
+                json!({"name": "A", "organizationId": null, "organizationDeleted": true}),
+                "deleted the organization x, which the workspace belonged to",
             ),
             (of(json!("A"), Value::Null), of(Value::Null, Value::Null), "took the workspace’s name away"),
             (

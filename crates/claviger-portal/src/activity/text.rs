@@ -30,6 +30,7 @@ pub(super) struct Words {
     pub(super) times: &'static str,
     pub(super) no_changes: &'static str,
     pub(super) no_match: &'static str,
+    pub(super) no_match_yet: &'static str,
     pub(super) older: &'static str,
     pub(super) newest: &'static str,
 }
@@ -58,6 +59,7 @@ pub(super) const ENGLISH: Words = Words {
     times: "All times are UTC.",
     no_changes: "Whoever adds, changes or deletes something in this workspace will be named here.",
     no_match: "Nothing matches this filter.",
+    no_match_yet: "Nothing matches this filter among the changes that were looked through; there are older ones.",
     older: "Older changes",
     newest: "Newest changes",
 };

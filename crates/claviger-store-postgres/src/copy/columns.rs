@@ -6,24 +6,7 @@ use claviger_store::{KeyCopy, OwnerCopy, OwnerKindCopy, PoolCopy, StoreError, To
 
 use crate::error::malformed;
 use crate::health::CountColumns;
-
-/// Whose the rows are.
-#[derive(Default)]
-pub(super) struct Owners<'a> {
-    pub(super) kinds: Vec<&'static str>,
-    pub(super) ids: Vec<&'a str>,
-}
-
-impl<'a> Owners<'a> {
-    pub(super) fn push(&mut self, owner: &'a Owner) {
-        self.kinds.push(owner.kind().as_str());
-        self.ids.push(owner.id());
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.ids.len()
-    }
-}
+use crate::owner::Owners;
 
 #[derive(Default)]
 pub(super) struct Workspaces<'a> {

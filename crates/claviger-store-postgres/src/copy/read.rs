@@ -9,9 +9,9 @@ use claviger_store::{
 use sqlx::PgConnection;
 use sqlx::postgres::PgRow;
 
-use super::columns::Owners;
 use crate::error::{malformed, meaning};
 use crate::key::{KeyRow, key_columns};
+use crate::owner::Owners;
 use crate::read;
 use crate::token::TokenRow;
 use crate::webhook::WebhookRow;

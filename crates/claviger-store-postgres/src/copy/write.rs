@@ -6,9 +6,10 @@ use claviger_core::{OrganizationId, Owner};
 use claviger_store::{CopyError, OwnerCopy, OwnerKindCopy, StoreError};
 use sqlx::PgConnection;
 
-use super::columns::{Columns, DataKeys, Keys, Organizations, Owners, Pools, Tokens, Webhooks, Workspaces};
+use super::columns::{Columns, DataKeys, Keys, Organizations, Pools, Tokens, Webhooks, Workspaces};
 use crate::change;
 use crate::error::{meaning, rows};
+use crate::owner::Owners;
 
 /// The owners' rows are locked in their order, as every other change of several owners does.
 pub(crate) async fn put_owners(db: &mut PgConnection, owners: &[OwnerCopy]) -> Result<(), CopyError> {

@@ -8,11 +8,17 @@ use futures_util::future::join_all;
 use super::Fresh;
 use super::console::session;
 use super::given::{
-    add_number, at, data_key, fill, hook, key_id, organization, pool, pool_of, replace_canary, replacement, somebody,
-    token, webhook, workspace, workspace_id,
+    add_number, at, belonging, data_key, fill, hook, key_id, organization, organization_id, pool, pool_of, replace_canary,
+    replacement, somebody, token, webhook, workspace, workspace_id, workspace_of,
 };
 use super::portal::pass;
-use crate::{AuditFilter, KeyChange, OrganizationChange, Page, Store, WorkspaceChange};
+use crate::{AuditFilter, CopyError, KeyChange, OrganizationChange, Page, Store, TrailCopy, WorkspaceChange};
+
+/// More workspaces than either store takes out of an organization at once.
+const MANY: usize = 1_005;
+
+/// A name that tempts whoever writes it into another language.
+const ODD: &str = "\"A\\n\\u0041\n\u{2028}😀', '{}";
 
 const ALL: Page<u64> = Page { after: None, limit: 1_000 };
 
@@ -160,7 +166,7 @@ pub async fn a_trail_is_read_from_either_end_in_pages_and_by_provider_and_actor(
     let eve = Act { actor: "eve".to_owned(), ..somebody() };
     assert!(store.delete_key(&pool_of(&acme, "openai"), &key_id(1), &eve).await.unwrap());
     let log = async |filter: &AuditFilter, after, limit| {
-        let entries = store.audit_log(&acme, filter, &Page { after, limit }).await.unwrap();
+        let entries = store.audit_log(&acme, filter, 0, &Page { after, limit }).await.unwrap();
         entries.into_iter().map(|entry| entry.sequence).collect::<Vec<_>>()
     };
     let all = AuditFilter::default();
@@ -169,7 +175,11 @@ pub async fn a_trail_is_read_from_either_end_in_pages_and_by_provider_and_actor(
     let openai = AuditFilter { provider: "openai".parse().ok(), actor: None };
     assert_eq!(log(&openai, None, 9).await, [5, 3, 2]);
     assert_eq!(log(&AuditFilter { actor: Some("ada".to_owned()), ..openai }, None, 9).await, [3, 2]);
-    assert_eq!(store.audit_actors(&acme, 9).await.unwrap(), ["eve", "ada"]);
+    let from = store.audit_log(&acme, &all, 3, &Page { after: Some(5), limit: 9 }).await.unwrap();
+    assert_eq!(from.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [4, 3]);
+    assert_eq!(store.audit_actors(&acme, 9, 9).await.unwrap(), ["eve", "ada"]);
+    assert_eq!(store.audit_actors(&acme, 9, 1).await.unwrap(), ["eve"]);
+    assert_eq!(store.audit_actors(&acme, 1, 9).await.unwrap(), ["eve"]);
     let page = Page { after: Some(2), limit: 2 };
     let onward = store.audit_entries(&acme, &page).await.unwrap();
     assert_eq!(onward.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [3, 4]);
@@ -208,17 +218,90 @@ pub async fn trails_are_found_by_their_entries_and_by_their_heads(Fresh { store,
     assert_eq!(store.audit_owners(&page).await.unwrap(), []);
 }
 
-pub async fn copied_entries_take_the_place_of_what_was_there(Fresh { store, .. }: Fresh) {
+fn end(entries: &[AuditEntry]) -> AuditHead {
+    entries.last().map_or(AuditHead::EMPTY, |last| AuditHead { sequence: last.sequence, hash: last.hash })
+}
+
+pub async fn copied_entries_follow_what_was_there_or_take_its_place(Fresh { store, .. }: Fresh) {
     let (acme, other) = (workspace(&*store, "acme").await, workspace(&*store, "other").await);
     fill(&*store, &pool_of(&acme, "openai"), [1, 2, 3]).await;
     fill(&*store, &pool_of(&other, "openai"), [4]).await;
-    let whole = entries(&*store, &acme).await;
-    store.put_audit(&[(acme.clone(), whole.clone())]).await.unwrap();
+    let (whole, others) = (entries(&*store, &acme).await, entries(&*store, &other).await);
+    let copy = async |owner: &Owner, there, entries: &[AuditEntry]| {
+        let trail = TrailCopy { owner: owner.clone(), there, entries: entries.to_vec() };
+        store.put_audit(&[trail]).await
+    };
+    copy(&acme, end(&whole), &whole).await.unwrap();
     assert_eq!(entries(&*store, &acme).await, whole);
-    store.put_audit(&[(acme.clone(), whole[1..2].to_vec())]).await.unwrap();
-    assert_eq!(entries(&*store, &acme).await, whole[..2]);
-    assert_eq!(verified(&*store, &acme).await.unwrap().sequence, 2);
-    assert_eq!(entries(&*store, &other).await.len(), 2);
+    copy(&acme, end(&whole), &whole[..1]).await.unwrap();
+    assert_eq!(entries(&*store, &acme).await, whole[..1]);
+    copy(&acme, end(&whole[..1]), &whole[1..3]).await.unwrap();
+    assert_eq!(verified(&*store, &acme).await, Ok(end(&whole[..3])));
+    copy(&Owner::Platform, AuditHead::EMPTY, &whole[..2]).await.unwrap();
+    assert_eq!(entries(&*store, &Owner::Platform).await, whole[..2]);
+    assert_eq!(entries(&*store, &other).await, others);
+}
+
+pub async fn copied_entries_are_refused_where_the_trail_ends_otherwise(Fresh { store, .. }: Fresh) {
+    let (acme, other) = (workspace(&*store, "acme").await, workspace(&*store, "other").await);
+    fill(&*store, &pool_of(&acme, "openai"), [1, 2]).await;
+    let (whole, others) = (entries(&*store, &acme).await, entries(&*store, &other).await);
+    let mut next = whole[2].clone();
+    next.sequence = 4;
+    next.hash = next.link(&acme, whole[2].hash);
+    for (there, copied) in [
+        // What was looked at has grown since, or was never there.
+        (end(&whole[..2]), vec![whole[2].clone()]),
+        (AuditHead { sequence: 3, hash: whole[1].hash }, vec![next.clone()]),
+        (AuditHead::EMPTY, whole.clone()),
+        // Neither the whole trail nor what follows it.
+        (end(&whole), vec![whole[2].clone()]),
+    ] {
+        let trails = [
+            TrailCopy { owner: other.clone(), there: end(&others), entries: others.clone() },
+            TrailCopy { owner: acme.clone(), there, entries: copied },
+        ];
+        let refused = store.put_audit(&trails).await;
+        assert!(matches!(&refused, Err(CopyError::TrailChanged(owner)) if *owner == acme), "{refused:?}");
+        assert_eq!(entries(&*store, &acme).await, whole);
+    }
+    let follows = TrailCopy { owner: acme.clone(), there: end(&whole), entries: vec![next] };
+    store.put_audit(&[follows]).await.unwrap();
+    assert_eq!(verified(&*store, &acme).await.unwrap().sequence, 4);
+}
+
+pub async fn a_workspace_says_in_its_own_trail_why_it_lost_its_organization(Fresh { store, .. }: Fresh) {
+    let store = &*store;
+    let group = organization(store, "group").await;
+    organization(store, "other").await;
+    // More than are taken out at once.
+    let many = join_all((0..MANY).map(|number| {
+        let id = format!("w{number}");
+        async move { workspace_of(store, &id, Some("group")).await }
+    }));
+    let many = many.await;
+    let odd = WorkspaceChange { name: Some(Some(ODD.to_owned())), ..belonging("odd", Some("group")) };
+    store.put_workspace(&odd, &somebody()).await.unwrap();
+    let stranger = workspace_of(store, "stranger", Some("other")).await;
+    store.delete_organization(&organization_id("group"), &somebody()).await.unwrap();
+    for owner in &many {
+        let last = entries(store, owner).await.pop().unwrap();
+        assert_eq!((last.sequence, last.action.as_str(), last.target.as_str()), (2, "workspace.updated", owner.id()));
+        let details: serde_json::Value = serde_json::from_str(&last.details).unwrap();
+        assert_eq!(details["before"], serde_json::json!({"name": null, "organizationId": "group"}));
+        let after = serde_json::json!({"name": null, "organizationId": null, "organizationDeleted": true});
+        assert_eq!(details["after"], after);
+        assert_eq!(verified(store, owner).await.unwrap().sequence, 2);
+    }
+    let odd = Owner::Workspace(workspace_id("odd"));
+    assert_eq!(verified(store, &odd).await.unwrap().sequence, 2);
+    let details: serde_json::Value = serde_json::from_str(&entries(store, &odd).await[1].details).unwrap();
+    assert_eq!(details["before"]["name"], ODD);
+    assert_eq!(actions(store, &stranger).await, ["workspace.created"]);
+    let deleted = entries(store, &group).await.pop().unwrap();
+    let details: serde_json::Value = serde_json::from_str(&deleted.details).unwrap();
+    assert_eq!(details["before"], serde_json::json!({"workspaces": MANY + 1}));
+    assert_eq!(verified(store, &group).await.unwrap().sequence, 2);
 }
 
 pub async fn master_keys_data_keys_and_the_console_are_in_the_trails(Fresh { store, .. }: Fresh) {

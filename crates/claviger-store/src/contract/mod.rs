@@ -159,7 +159,9 @@ macro_rules! contract_tests {
             audit::heads_come_in_pages_by_kind_and_id;
             audit::master_keys_data_keys_and_the_console_are_in_the_trails;
             audit::trails_are_found_by_their_entries_and_by_their_heads;
-            audit::copied_entries_take_the_place_of_what_was_there;
+            audit::copied_entries_follow_what_was_there_or_take_its_place;
+            audit::copied_entries_are_refused_where_the_trail_ends_otherwise;
+            audit::a_workspace_says_in_its_own_trail_why_it_lost_its_organization;
             console::a_console_session_reads_back_on_every_node_until_it_is_ended;
             console::console_sessions_that_last_are_listed_by_id;
             console::expired_console_sessions_are_forgotten;
