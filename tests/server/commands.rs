@@ -229,6 +229,7 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
         (&["portal-link"], 2, "<WORKSPACE>"),
         (&["portal-link", "acme", "--role", "king"], 2, "--role"),
         (&["portal-link", "acme", "--actor", " "], 1, "--actor"),
+        (&["portal-link", "acme", "--actor", "shell"], 1, "--actor"),
         (&["portal-link", "nobody"], 1, "workspace does not exist"),
         (&["token", "delete", "aaaaaaaaaaaaaaaa"], 1, "token"),
         (&["token", "create", "--name", "", "--role", "service"], 1, "--name must not be empty"),

@@ -8,12 +8,13 @@ use claviger_app::AuditFilter;
 use claviger_app::access::ReadAudit;
 use claviger_app::audit::{AuditError, LogPage};
 use claviger_core::Timestamp;
+use claviger_core::actor::MAX_ACTOR_LENGTH;
 use claviger_core::audit::AuditEntry;
 use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::auth::{self, Allowed, MAX_ACTOR_LENGTH};
+use crate::auth::{self, Allowed};
 use crate::error::{Code, Problem, Refusal, Refusals};
 use crate::page::{PageParameters, Paged};
 use crate::query::{Parameters, QUERY, QueryError};

@@ -11,6 +11,7 @@ use claviger_app::access::{
     ManageWorkspaces, Permit, Principal, ReadAudit, ReadCatalogue, ResolveKeys, Right,
 };
 use claviger_core::access::Grant;
+use claviger_core::actor::{self, InvalidActor};
 use claviger_core::{InvalidId, Owner, OwnerKind, Role};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -21,15 +22,15 @@ use crate::error::{Code, Problem, Refusal};
 use crate::{Shared, owners};
 
 const ACTOR: &str = "x-claviger-actor";
-pub(crate) const MAX_ACTOR_LENGTH: usize = 256;
 
 /// The header that names the acting user.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "documents the header that `actor` reads")]
 pub(crate) struct ActorHeader {
-    /// The acting user, in the caller's own words: 1 to 256 characters. It becomes the key's `createdBy`. From tokens
-    /// other than root's and services' it is ignored.
+    /// The acting user, in the caller's own words: 1 to 256 characters. It becomes the key's `createdBy`. Not
+    /// `root`, `shell` or `settings`, nor what begins with `token:`, `portal:` or `console:`, by which Claviger itself names
+    /// who acts. From tokens other than root's and services' it is ignored.
     #[param(rename = "x-claviger-actor", max_length = 256, required = false)]
     actor: String,
 }
@@ -41,6 +42,7 @@ pub(crate) const TOKEN: &[Code] = &[
     Code::TokenExpired,
     Code::TooManyAttempts,
     Code::InvalidInput,
+    Code::ActorReserved,
     Code::StoreUnavailable,
 ];
 /// What may be said of a request that needs a right.
@@ -61,8 +63,10 @@ pub(crate) enum Denied {
     Elsewhere(Role),
     #[error(transparent)]
     Id(#[from] InvalidId),
-    #[error("must be 1 to {MAX_ACTOR_LENGTH} characters of UTF-8, once, without control characters")]
-    Actor,
+    #[error("must be UTF-8, once")]
+    ActorHeader,
+    #[error(transparent)]
+    Actor(#[from] InvalidActor),
 }
 
 impl Refusal for Denied {
@@ -81,7 +85,8 @@ impl Refusal for Denied {
             Self::Token(AuthenticateError::Store(error)) => Problem::store(error),
             Self::Forbidden(_) | Self::Elsewhere(_) => Problem::new(Code::Forbidden, self),
             Self::Id(_) => Problem::new(Code::InvalidInput, self).at("id"),
-            Self::Actor => Problem::input(ACTOR, self),
+            Self::ActorHeader => Problem::input(ACTOR, self),
+            Self::Actor(error) => Problem::actor(ACTOR, *error),
         }
     }
 }
@@ -224,9 +229,11 @@ fn actor<'a>(principal: &Principal, headers: &'a HeaderMap) -> Result<Option<&'a
     let Some(header) = named.next() else {
         return Ok(None);
     };
-    let name = std::str::from_utf8(header.as_bytes()).map_err(|_| Denied::Actor)?.trim();
-    let sound = (1..=MAX_ACTOR_LENGTH).contains(&name.chars().count()) && !name.chars().any(char::is_control);
-    if sound && named.next().is_none() { Ok(Some(name)) } else { Err(Denied::Actor) }
+    let text = std::str::from_utf8(header.as_bytes()).map_err(|_| Denied::ActorHeader)?;
+    if named.next().is_some() {
+        return Err(Denied::ActorHeader);
+    }
+    Ok(Some(actor::named(text)?))
 }
 
 /// The id that the path names. Comes after the permit.

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use claviger_core::KeyId;
+use claviger_core::actor::InvalidActor;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use serde::{Serialize, Serializer};
@@ -41,6 +42,7 @@ macro_rules! codes {
 
 codes! {
     InvalidInput "invalid_input" BAD_REQUEST "a value does not have its form; `field` names it";
+    ActorReserved "actor_reserved" BAD_REQUEST "the acting user is named as Claviger itself names somebody; `field` names where";
     UnknownField "unknown_field" BAD_REQUEST "the body has a field that this operation does not know; `field` names it";
     InvalidJson "invalid_json" BAD_REQUEST "the body is not JSON";
     BodyIncomplete "body_incomplete" BAD_REQUEST "the body broke off";
@@ -133,6 +135,15 @@ impl Problem {
     /// A value that does not have its form: `problem` says what it must be.
     pub(crate) fn input(field: &str, problem: impl Display) -> Self {
         Self::new(Code::InvalidInput, format_args!("{field} {problem}")).at(field)
+    }
+
+    /// A name that an acting user cannot have.
+    pub(crate) fn actor(field: &str, error: InvalidActor) -> Self {
+        let code = match error {
+            InvalidActor::Form => Code::InvalidInput,
+            InvalidActor::Reserved => Code::ActorReserved,
+        };
+        Self::new(code, format_args!("{field} {error}")).at(field)
     }
 
     pub(crate) fn at(mut self, field: impl Into<String>) -> Self {

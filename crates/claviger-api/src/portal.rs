@@ -7,6 +7,7 @@ use axum::extract::{FromRequestParts, State};
 use claviger_app::PortalPass;
 use claviger_app::access::ManagePortal;
 use claviger_app::portal::{CreatePortalLink, CreatePortalLinkError, ManagePortalError};
+use claviger_core::actor::{self, InvalidActor};
 use claviger_core::portal::{PortalMode, PortalRole};
 use claviger_core::{InvalidId, ProviderId, Timestamp, TokenId};
 use http::request::Parts;
@@ -26,8 +27,8 @@ pub(crate) enum CreateError {
     Role,
     #[error("must be multi, single or embed")]
     Mode,
-    #[error("must be 1 to 256 characters, without control characters")]
-    Actor,
+    #[error(transparent)]
+    Actor(#[from] InvalidActor),
     #[error("must be ids of the catalogue: {0}")]
     Provider(#[from] InvalidId),
     #[error(transparent)]
@@ -48,7 +49,7 @@ impl Refusal for CreateError {
         match self {
             Self::Role => Problem::input("role", self),
             Self::Mode => Problem::input("mode", self),
-            Self::Actor => Problem::input("actor", self),
+            Self::Actor(error) => Problem::actor("actor", error),
             Self::Provider(_) => Problem::input("providers", self),
             Self::Create(error) => match error {
                 CreatePortalLinkError::NoWorkspace => Problem::new(Code::UnknownWorkspace, error),
@@ -117,8 +118,8 @@ pub(crate) struct CreatePortalLinkRequest {
     /// What whoever opens the link may do: `admin` manages the workspace's keys, `member` looks at them.
     #[schema(examples("admin"))]
     role: String,
-    /// Who that is, in the caller's own words: 1 to 256 characters. It becomes the `createdBy` of keys that they add.
-    /// From tokens other than root's and services' it is ignored.
+    /// Who that is, in the caller's own words: as in `x-claviger-actor`. It becomes the `createdBy` of keys that they
+    /// add. From tokens other than root's and services' it is ignored.
     #[schema(examples("user_42"))]
     actor: Option<String>,
     /// For how many seconds the link may be opened, 60 to 86400; 600 where it is absent.
@@ -148,11 +149,7 @@ impl CreatePortalLinkRequest {
             None | Some(EMBED) => Ok(PortalMode::default()),
             Some(mode) => PortalMode::parse(mode).ok_or(CreateError::Mode),
         };
-        let actor = self.actor.map(|actor| actor.trim().to_owned());
-        let sound = |actor: &String| (1..=256).contains(&actor.chars().count()) && !actor.chars().any(char::is_control);
-        if !actor.as_ref().is_none_or(sound) {
-            return Err(CreateError::Actor);
-        }
+        let actor = self.actor.as_deref().map(actor::named).transpose()?.map(str::to_owned);
         let ids = self.providers.unwrap_or_default();
         let providers: Result<Vec<ProviderId>, _> = ids.iter().map(|id| id.parse()).collect();
         let link = CreatePortalLink::new(role);

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use claviger_core::access::Grant;
-use claviger_core::audit::{self, Act, Via};
+use claviger_core::actor;
+use claviger_core::audit::{Act, Via};
 use claviger_core::{Action, Clock, Owner, Role, Timestamp, TokenId, WorkspaceId};
 use claviger_seal::{MalformedToken, PresentedToken, TokenHash};
 use claviger_store::{ConsoleSession, PortalPass, Store, StoreError, TokenRecord};
@@ -110,7 +111,7 @@ impl Principal {
 
     /// Whoever is in the portal with this session, which was proven.
     pub(crate) fn in_portal(session: &PortalPass) -> Self {
-        let actor = session.grant.actor.clone().unwrap_or_else(|| format!("portal:{}", session.id));
+        let actor = session.grant.actor.clone().unwrap_or_else(|| format!("{}{}", actor::PORTAL, session.id));
         Self {
             token: None,
             known_as: Some(actor),
@@ -140,8 +141,8 @@ impl Principal {
     pub(crate) fn act(&self, named: Option<&str>, at: Timestamp) -> Act {
         let actor = match (self.via, &self.in_console) {
             (_, Some(session)) => console_actor(session),
-            (Via::Shell, None) => self.actor(named).unwrap_or_else(|| audit::SHELL.to_owned()),
-            (_, None) => self.actor(named).unwrap_or_else(|| audit::ROOT.to_owned()),
+            (Via::Shell, None) => self.actor(named).unwrap_or_else(|| actor::SHELL.to_owned()),
+            (_, None) => self.actor(named).unwrap_or_else(|| actor::ROOT.to_owned()),
         };
         Act { actor, token: self.token.clone(), via: self.via, address: self.address, at }
     }
@@ -150,14 +151,14 @@ impl Principal {
     /// otherwise by the token.
     fn actor(&self, named: Option<&str>) -> Option<String> {
         let named = named.filter(|_| self.may_name_actors()).map(str::to_owned);
-        let known = || self.token.as_ref().map(|id| format!("token:{id}"));
+        let known = || self.token.as_ref().map(|id| format!("{}{id}", actor::TOKEN));
         named.or_else(|| self.known_as.clone()).or_else(known)
     }
 }
 
 /// How whoever acts in this session of the console is named.
 pub(crate) fn console_actor(session: &TokenId) -> String {
-    format!("console:{session}")
+    format!("{}{session}", actor::CONSOLE)
 }
 
 enum Reach<'a> {
@@ -246,7 +247,7 @@ impl<R: Right> Permit<R> {
 
     /// The same for whoever takes in what others made: they are named in what is made, and the operator in the audit trail.
     pub(crate) fn taking_in(mut self) -> Self {
-        audit::SHELL.clone_into(&mut self.act.actor);
+        actor::SHELL.clone_into(&mut self.act.actor);
         self
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use claviger_core::actor::MAX_ACTOR_LENGTH;
 use claviger_core::key::{KeyName, MAX_NAME_LENGTH};
 use claviger_core::{KeySecret, OrganizationId, Owner, ProviderId, WorkspaceId};
 use claviger_seal::{SimKey, SimOpenError};
@@ -16,9 +17,6 @@ use crate::organizations::{OrganizationError, PutOrganization};
 use crate::owners;
 use crate::rehearsal::Rehearsal;
 use crate::workspaces::{PutWorkspace, WorkspaceError};
-
-/// How many characters the name of an acting user may have.
-pub const MAX_ACTOR_LENGTH: usize = 256;
 
 /// An import cannot go on.
 #[derive(Debug, thiserror::Error)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use claviger_core::health::Event;
 use claviger_core::owner::PoolId;
 use claviger_core::pool::POOL_CAPACITY;
-use claviger_core::{Clock, KeyId, KeyName, KeySecret, KeyStatus, Owner, ProviderId, Timestamp};
+use claviger_core::{Clock, KeyId, KeyName, KeySecret, KeyStatus, Owner, ProviderId, Timestamp, actor};
 use claviger_seal::{DataKey, Fingerprint, KeyPlace, MasterKeys, OpenError, SealError};
 use claviger_store::{
     AddKeyError as StoreAddKeyError, Change, ChangeKeyError as StoreChangeKeyError, ChangeSink, DataKeyUse, KeyChange,
@@ -231,7 +231,7 @@ impl Keys {
                 ailment: None,
                 domain: None,
                 counts: UseCounts::default(),
-                created_by: Some("settings".to_owned()),
+                created_by: Some(actor::SETTINGS.to_owned()),
                 created_at: platform.since,
                 updated_at: platform.since,
                 last_used_at: None,

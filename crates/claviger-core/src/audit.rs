@@ -33,7 +33,7 @@ pub enum Via {
 /// Who changes something, when, and from where.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Act {
-    /// Who: as the caller names them, or by their token or session.
+    /// Who: as the caller names them, or by their token or session, see [`crate::actor`].
     pub actor: String,
     /// The token that was shown, where one was.
     pub token: Option<TokenId>,
@@ -228,12 +228,6 @@ impl Walk {
         Ok(self.last)
     }
 }
-
-/// Who acts where the root token is shown and nobody is named.
-pub const ROOT: &str = "root";
-
-/// Who acts at the shell.
-pub const SHELL: &str = "shell";
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! Nothing here knows a clock, a source of randomness, a database or a socket. Time and randomness are arguments.
 
 pub mod access;
+pub mod actor;
 pub mod audit;
 pub mod catalogue;
 pub mod health;

@@ -264,6 +264,7 @@ async fn a_key_says_who_added_it() {
 async fn an_actor_that_cannot_be_one_is_refused_where_it_counts() {
     let world = World::new().await;
     let (member, _) = world.token("member", Some("acme"), json!({})).await;
+    let (service, _) = world.token("service", None, json!({})).await;
     let too_long = "x".repeat(257);
     for actor in [b"".as_slice(), b"\xff\xfe", b"a\tb", too_long.as_bytes()] {
         let request = |token: &str, path: &str| {
@@ -274,6 +275,17 @@ async fn an_actor_that_cannot_be_one_is_refused_where_it_counts() {
         assert_eq!(world.send(request(&member, ACME_KEYS)).await.status, StatusCode::OK);
         // Who may not do it at all is told only that.
         world.send(request("nonsense", ACME_KEYS)).await.assert_refused(401, "token_invalid", None);
+    }
+    for actor in ["root", "Shell", "settings", "token:aaaaaaaaaaaaaaaa", "portal:x", "console:x"] {
+        let request = |token: &str| {
+            let request = with_token("GET", ACME_KEYS, token).header("x-claviger-actor", actor);
+            request.body(axum::body::Body::empty()).unwrap()
+        };
+        for token in [&world.root, &service] {
+            let refused = world.send(request(token)).await;
+            refused.assert_refused(400, "actor_reserved", Some("x-claviger-actor"));
+        }
+        assert_eq!(world.send(request(&member)).await.status, StatusCode::OK);
     }
     let longest = "é".repeat(256);
     let request = with_token("GET", ACME_KEYS, &world.root).header("x-claviger-actor", longest.as_bytes());

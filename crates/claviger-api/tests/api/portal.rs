@@ -38,6 +38,8 @@ async fn what_a_link_cannot_be_is_named() {
         (json!({"mode": "embed"}), "invalid_input", "mode"),
         (json!({"mode": "single", "embed": true}), "invalid_input", "mode"),
         (json!({"actor": "  "}), "invalid_input", "actor"),
+        (json!({"actor": "root"}), "actor_reserved", "actor"),
+        (json!({"actor": "token:aaaaaaaaaaaaaaaa"}), "actor_reserved", "actor"),
         (json!({"expiresIn": 59}), "invalid_input", "expiresIn"),
         (json!({"expiresIn": 86_401}), "invalid_input", "expiresIn"),
         (json!({"providers": ["Open AI"]}), "invalid_input", "providers"),

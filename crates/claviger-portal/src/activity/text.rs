@@ -1,6 +1,6 @@
 //! What the Activity page says.
 
-use claviger_core::Timestamp;
+use claviger_core::{Timestamp, actor};
 
 use super::usage::{Counts, Range};
 use crate::text::grouped;
@@ -179,35 +179,56 @@ pub(super) fn clock(at: Timestamp) -> String {
     crate::chart::clock(at)
 }
 
+/// Who did something, as it is entered. What callers name their own people is none of the other kinds.
+enum Actor<'a> {
+    Operator,
+    Token(&'a str),
+    Portal(&'a str),
+    Named(&'a str),
+}
+
+impl<'a> Actor<'a> {
+    fn of(text: &'a str) -> Self {
+        if [actor::ROOT, actor::SHELL].contains(&text) || text.starts_with(actor::CONSOLE) {
+            return Self::Operator;
+        }
+        if let Some(id) = text.strip_prefix(actor::TOKEN) {
+            return Self::Token(id);
+        }
+        text.strip_prefix(actor::PORTAL).map_or(Self::Named(text), Self::Portal)
+    }
+}
+
 /// Who did something, at the beginning of a sentence.
 pub(super) fn who(actor: &str) -> String {
-    match actor.split_once(':') {
-        None if actor == "root" || actor == "shell" => "The operator".to_owned(),
-        Some(("console", _)) => "The operator".to_owned(),
-        Some(("token", id)) => format!("An access token ({id})"),
-        Some(("portal", _)) => "Somebody by a link".to_owned(),
-        _ => actor.to_owned(),
+    match Actor::of(actor) {
+        Actor::Operator => "The operator".to_owned(),
+        Actor::Token(id) => format!("An access token ({id})"),
+        Actor::Portal(_) => "Somebody by a link".to_owned(),
+        Actor::Named(name) => name.to_owned(),
     }
 }
 
 /// The same within a sentence.
 pub(super) fn whom(actor: &str) -> String {
-    match actor.split_once(':') {
-        None if actor == "root" || actor == "shell" => "the operator".to_owned(),
-        Some(("console", _)) => "the operator".to_owned(),
-        Some(("token", id)) => format!("an access token ({id})"),
-        Some(("portal", _)) => "somebody by a link".to_owned(),
-        _ => actor.to_owned(),
+    match Actor::of(actor) {
+        Actor::Operator => "the operator".to_owned(),
+        Actor::Token(id) => format!("an access token ({id})"),
+        Actor::Portal(_) => "somebody by a link".to_owned(),
+        Actor::Named(name) => name.to_owned(),
     }
 }
 
 /// The same in a list, where each is told from all others.
 pub(super) fn listed(actor: &str) -> String {
-    match actor.split_once(':') {
-        None if actor == "shell" => "The operator, at the shell".to_owned(),
-        Some(("console", id)) => format!("The operator, on the console ({id})"),
-        Some(("portal", id)) => format!("Somebody by a link ({id})"),
-        _ => who(actor),
+    match Actor::of(actor) {
+        Actor::Operator if actor == actor::SHELL => "The operator, at the shell".to_owned(),
+        Actor::Operator => match actor.strip_prefix(actor::CONSOLE) {
+            Some(id) => format!("The operator, on the console ({id})"),
+            None => who(actor),
+        },
+        Actor::Portal(id) => format!("Somebody by a link ({id})"),
+        Actor::Token(_) | Actor::Named(_) => who(actor),
     }
 }
 

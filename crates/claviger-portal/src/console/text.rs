@@ -1,5 +1,6 @@
 //! What the console says, where code chooses the words.
 
+use claviger_core::actor::InvalidActor;
 use claviger_core::portal::PortalRole;
 
 use crate::text::Saying;
@@ -44,7 +45,12 @@ pub(crate) const UNKNOWN_ORGANIZATION: &str = "There is no organization with thi
 pub(crate) const UNKNOWN_WORKSPACE: &str = "There is no workspace with this id.";
 pub(crate) const NOT_CONFIRMED: &str = "This is not the id. Nothing was deleted.";
 pub(crate) const NO_PROVIDER: &str = "Choose a provider.";
-pub(crate) const ACTOR_TOO_LONG: &str = "At most 256 characters, without line breaks.";
+pub(crate) fn actor(error: InvalidActor) -> &'static str {
+    match error {
+        InvalidActor::Form => "At most 256 characters, without line breaks.",
+        InvalidActor::Reserved => "Claviger itself names somebody so.",
+    }
+}
 pub(crate) const BAD_ROLE: &str = "Choose a role.";
 pub(crate) const NO_WORKSPACE_NAMED: &str = "A token of this role belongs to one workspace: enter its id.";
 pub(crate) const WORKSPACE_OF_SERVICE: &str = "A service token is for every workspace: leave this empty.";

@@ -8,7 +8,7 @@ use axum::response::Response;
 use claviger_app::portal::{CreatePortalLink, CreatePortalLinkError, LINK_LIFE, LINK_LIVES};
 use claviger_app::{PortalPass, PutWorkspaceError, Workspace};
 use claviger_core::portal::{PortalMode, PortalRole};
-use claviger_core::{Owner, TokenId, WorkspaceId};
+use claviger_core::{Owner, TokenId, WorkspaceId, actor};
 use http::StatusCode;
 
 use crate::console::keys::{self, PoolShown};
@@ -202,11 +202,11 @@ pub(crate) struct SecretPage {
 
 /// What the form for a link asks for, or what is wrong with it.
 fn read_link(fields: &Fields) -> Result<CreatePortalLink, TypedLink> {
-    let actor = fields.get("actor").trim();
-    let wrong = actor.chars().count() > 256 || actor.chars().any(char::is_control);
-    if wrong {
-        return Err(TypedLink { actor: actor.to_owned(), actor_error: text::ACTOR_TOO_LONG });
-    }
+    let typed = fields.get("actor").trim();
+    let actor = match Some(typed).filter(|typed| !typed.is_empty()).map(actor::named).transpose() {
+        Ok(actor) => actor.map(str::to_owned),
+        Err(error) => return Err(TypedLink { actor: typed.to_owned(), actor_error: text::actor(error) }),
+    };
     let role = PortalRole::parse(fields.get("role")).unwrap_or(PortalRole::Member);
     let expires_in = match fields.get("expires").as_str() {
         "hour" => Duration::from_hours(1),
@@ -214,7 +214,7 @@ fn read_link(fields: &Fields) -> Result<CreatePortalLink, TypedLink> {
         _ => LINK_LIFE,
     };
     Ok(CreatePortalLink {
-        actor: Some(actor.to_owned()).filter(|actor| !actor.is_empty()),
+        actor,
         mode: PortalMode::parse(fields.get("mode")).unwrap_or_default(),
         expires_in,
         ..CreatePortalLink::new(role)

@@ -156,6 +156,9 @@ async fn a_link_to_a_portal_is_shown_once_and_its_session_is_ended_here() {
     let refused = browser.post("/console/workspaces/acme/links", &[("role", "admin"), ("actor", &long)]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
     refused.assert_shows("At most 256 characters");
+    let refused = browser.post("/console/workspaces/acme/links", &[("role", "admin"), ("actor", "Root")]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    refused.assert_shows("Claviger itself names somebody so.");
 }
 
 #[tokio::test]

@@ -4,14 +4,14 @@ use anyhow::bail;
 use claviger_app::App;
 use claviger_app::access::{ManagePortal, Principal};
 use claviger_app::portal::CreatePortalLink;
-use claviger_core::Owner;
+use claviger_core::{Owner, actor};
 use serde_json::json;
 
 use super::show;
 use crate::cli::PortalLinkFlags;
 
 pub(super) async fn run(app: &App, json: bool, flags: PortalLinkFlags) -> anyhow::Result<()> {
-    let actor = flags.actor.as_deref().map(actor).transpose()?;
+    let actor = flags.actor.as_deref().map(named).transpose()?;
     let owner = Owner::Workspace(flags.workspace.parse()?);
     let permit = Principal::operator().permit_on::<ManagePortal>(owner, None)?;
     let create = CreatePortalLink { actor, ..CreatePortalLink::new(flags.role.into()) };
@@ -20,10 +20,9 @@ pub(super) async fn run(app: &App, json: bool, flags: PortalLinkFlags) -> anyhow
     show(json, &json!({"url": &*url, "expiresAt": link.pass.expires_at}), || url.to_string())
 }
 
-fn actor(named: &str) -> anyhow::Result<String> {
-    let named = named.trim();
-    if !(1..=256).contains(&named.chars().count()) || named.chars().any(char::is_control) {
-        bail!("--actor must be 1 to 256 characters, without control characters");
+fn named(text: &str) -> anyhow::Result<String> {
+    match actor::named(text) {
+        Ok(name) => Ok(name.to_owned()),
+        Err(error) => bail!("--actor {error}"),
     }
-    Ok(named.to_owned())
 }

@@ -6,7 +6,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use anyhow::Context;
-use claviger_app::import::{Arrival, Fate, Home, Importer, MAX_ACTOR_LENGTH, Secret};
+use claviger_app::import::{Arrival, Fate, Home, Importer, Secret};
+use claviger_core::actor::MAX_ACTOR_LENGTH;
 use claviger_core::{KeyName, KeySecret, Owner, ProviderId};
 use serde::Deserialize;
 use serde_json::error::Category;
