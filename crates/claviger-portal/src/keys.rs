@@ -5,13 +5,15 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
-use claviger_app::keys::{ListKeysError, ListedKey};
+use claviger_app::access::{ListKeys, Permit};
+use claviger_app::keys::ListedKey;
 use claviger_core::catalogue::Section;
 use claviger_core::portal::{PortalMode, PortalRole};
 use claviger_core::{Provider, ProviderId};
 use http::StatusCode;
 
-use crate::page::{self, Frame, render, tell};
+use crate::key_form::KeyTrouble;
+use crate::page::{self, Frame, Refused, render, tell};
 use crate::text::{self, ENGLISH};
 use crate::visitor::Visitor;
 use crate::words::{self, Picture};
@@ -72,26 +74,35 @@ pub(crate) fn provider(portal: &Portal, visitor: &Visitor, id: &str) -> Option<A
 }
 
 /// What the workspace has: its keys, by provider and in their order.
-pub(crate) async fn listed(portal: &Portal, visitor: &Visitor) -> Result<Vec<ListedKey>, Box<Response>> {
-    let Ok(permit) = visitor.may_look() else {
-        return Err(Box::new(tell(portal, visitor, StatusCode::FORBIDDEN, &text::FORBIDDEN)));
-    };
-    portal.app.keys.list(&permit).await.map_err(|error| Box::new(refuse(portal, visitor, &error)))
+pub(crate) async fn listed(portal: &Portal, visitor: &Visitor) -> Result<Vec<ListedKey>, Refused> {
+    let listed = portal.app.keys.list(&may_look(portal, visitor)?).await;
+    listed.map_err(|error| refuse(portal, visitor, error))
+}
+
+/// The workspace's keys for one provider, in their order.
+pub(crate) async fn pool(portal: &Portal, visitor: &Visitor, provider: &Provider) -> Result<Vec<ListedKey>, Refused> {
+    let keys = listed(portal, visitor).await?.into_iter();
+    Ok(keys.filter(|key| key.record.provider == provider.id).collect())
 }
 
 /// The providers for which the organization has keys to lend.
-pub(crate) async fn lent(portal: &Portal, visitor: &Visitor) -> Result<Vec<ProviderId>, Box<Response>> {
-    let Ok(permit) = visitor.may_look() else {
-        return Err(Box::new(tell(portal, visitor, StatusCode::FORBIDDEN, &text::FORBIDDEN)));
-    };
-    portal.app.keys.lent(&permit).await.map_err(|error| Box::new(refuse(portal, visitor, &error)))
+pub(crate) async fn lent(portal: &Portal, visitor: &Visitor) -> Result<Vec<ProviderId>, Refused> {
+    let lent = portal.app.keys.lent(&may_look(portal, visitor)?).await;
+    lent.map_err(|error| refuse(portal, visitor, error))
 }
 
-fn refuse(portal: &Portal, visitor: &Visitor, error: &ListKeysError) -> Response {
-    match error {
-        // It was deleted a moment ago, and the session with it.
-        ListKeysError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE),
-        ListKeysError::Store(error) => page::unavailable(portal, visitor.look, error),
+pub(crate) fn may_look(portal: &Portal, visitor: &Visitor) -> Result<Permit<ListKeys>, Refused> {
+    visitor.may_look().map_err(|_| tell(portal, visitor, StatusCode::FORBIDDEN, &text::FORBIDDEN))
+}
+
+/// Says why nothing was done about keys.
+pub(crate) fn refuse(portal: &Portal, visitor: &Visitor, trouble: impl Into<KeyTrouble>) -> Refused {
+    match trouble.into() {
+        // The owner was deleted a moment ago, and the session with it. No setting gives a workspace its keys.
+        KeyTrouble::NoOwner | KeyTrouble::NoKey | KeyTrouble::Given => {
+            tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE)
+        }
+        KeyTrouble::Failed(error) => page::unavailable(portal, visitor.look, &*error).into(),
     }
 }
 
@@ -100,11 +111,8 @@ pub(crate) async fn home(State(portal): State<Shared>) -> Response {
 }
 
 /// The keys page.
-pub(crate) async fn all(State(portal): State<Shared>, visitor: Visitor) -> Response {
-    let (keys, lent) = match (listed(&portal, &visitor).await, lent(&portal, &visitor).await) {
-        (Ok(keys), Ok(lent)) => (keys, lent),
-        (Err(refused), _) | (_, Err(refused)) => return *refused,
-    };
+pub(crate) async fn all(State(portal): State<Shared>, visitor: Visitor) -> Result<Response, Refused> {
+    let (keys, lent) = (listed(&portal, &visitor).await?, lent(&portal, &visitor).await?);
     let grant = &visitor.session.pass.grant;
     let said = visitor.query.get("search").map(|search| search.trim()).unwrap_or_default();
     let search: String = said.chars().take(MAX_SEARCH).collect();
@@ -121,7 +129,7 @@ pub(crate) async fn all(State(portal): State<Shared>, visitor: Visitor) -> Respo
         search,
         sections,
     };
-    render(StatusCode::OK, &page)
+    Ok(render(StatusCode::OK, &page))
 }
 
 fn sections(

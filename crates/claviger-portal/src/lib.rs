@@ -13,6 +13,7 @@ mod chart;
 pub mod console;
 mod fields;
 mod headers;
+mod key_form;
 mod keys;
 mod link;
 mod look;

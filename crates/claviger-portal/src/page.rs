@@ -13,6 +13,21 @@ use crate::text::{self, ENGLISH, Saying, Text};
 use crate::visitor::Visitor;
 use crate::{Portal, Shared};
 
+/// The page in the place of the one that was asked for.
+pub(crate) struct Refused(Box<Response>);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+impl From<Response> for Refused {
+    fn from(response: Response) -> Self {
+        Self(Box::new(response))
+    }
+}
+
 /// What stands around a page.
 pub(crate) struct Frame {
     pub(crate) t: &'static Text,
@@ -134,9 +149,9 @@ pub(crate) fn say_in(frame: Frame, status: StatusCode, saying: &Saying, (typed, 
 }
 
 /// The same for somebody in a session, with a way back to the keys.
-pub(crate) fn tell(portal: &Portal, visitor: &Visitor, status: StatusCode, saying: &Saying) -> Response {
+pub(crate) fn tell(portal: &Portal, visitor: &Visitor, status: StatusCode, saying: &Saying) -> Refused {
     let frame = Frame { notice: None, ..Frame::of(portal, visitor, saying.title) };
-    render(status, &SayingPage { frame, words: saying.words, typed: String::new(), onward: portal.base.clone() })
+    say_in(frame, status, saying, (String::new(), portal.base.clone())).into()
 }
 
 /// Too many links and sessions that are none came from the visitor's address.

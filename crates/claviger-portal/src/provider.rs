@@ -12,29 +12,13 @@ use claviger_core::{Provider, Timestamp};
 use http::StatusCode;
 
 use crate::chart::{self, Chart};
-use crate::keys::{lent, listed, provider};
-use crate::page::{self, Frame, render, tell};
+use crate::key_form::Typed;
+use crate::keys::{lent, may_look, pool, provider};
+use crate::page::{self, Frame, Refused, render, tell};
 use crate::text::{self, ENGLISH};
 use crate::visitor::Visitor;
 use crate::words::{self, KeyShown, Picture};
 use crate::{Portal, Shared};
-
-/// What a form says of itself: what was typed, but for the key, and what is wrong with it.
-#[derive(Default)]
-pub(crate) struct Typed {
-    pub(crate) name: String,
-    pub(crate) verify: bool,
-    pub(crate) secret_error: String,
-    pub(crate) name_error: String,
-    /// What is wrong with none of the fields.
-    pub(crate) error: String,
-}
-
-impl Typed {
-    fn is_wrong(&self) -> bool {
-        [&self.secret_error, &self.name_error, &self.error].iter().any(|error| !error.is_empty())
-    }
-}
 
 /// What the fields for a key need to know.
 pub(crate) struct SecretFields {
@@ -76,10 +60,14 @@ struct Row {
     chart: Chart,
 }
 
-pub(crate) async fn one(State(portal): State<Shared>, Path(id): Path<String>, visitor: Visitor) -> Response {
+pub(crate) async fn one(
+    State(portal): State<Shared>,
+    Path(id): Path<String>,
+    visitor: Visitor,
+) -> Result<Response, Refused> {
     match provider(&portal, &visitor, &id) {
         Some(provider) => provider_page(&portal, &visitor, &provider, StatusCode::OK, Typed::default()).await,
-        None => tell(&portal, &visitor, StatusCode::NOT_FOUND, &text::NOTHING_HERE),
+        None => Err(tell(&portal, &visitor, StatusCode::NOT_FOUND, &text::NOTHING_HERE)),
     }
 }
 
@@ -89,28 +77,15 @@ pub(crate) async fn provider_page(
     provider: &Provider,
     status: StatusCode,
     typed: Typed,
-) -> Response {
-    match try_provider_page(portal, visitor, provider, typed).await {
-        Ok(page) => render(status, &page),
-        Err(refused) => *refused,
-    }
-}
-
-async fn try_provider_page(
-    portal: &Portal,
-    visitor: &Visitor,
-    provider: &Provider,
-    typed: Typed,
-) -> Result<ProviderPage, Box<Response>> {
-    let (keys, lent) = (listed(portal, visitor).await?, lent(portal, visitor).await?);
-    let pool: Vec<_> = keys.into_iter().filter(|key| key.record.provider == provider.id).collect();
+) -> Result<Response, Refused> {
+    let (pool, lent) = (pool(portal, visitor, provider).await?, lent(portal, visitor).await?);
     let now = portal.app.portal.now();
     let day = day(portal, visitor, provider, now).await?;
     let charts = chart::of_keys(pool.iter().map(|key| &key.record.id), &day, now);
     let rows = pool.iter().zip(charts).map(|(key, chart)| Row { key: words::shown(key, &pool, now), chart });
     let grant = &visitor.session.pass.grant;
     let frame = Frame::of(portal, visitor, &text::keys_of(&provider.name));
-    Ok(ProviderPage {
+    let page = ProviderPage {
         frame: Frame { notice: notice(visitor, &pool, frame.notice), ..frame },
         id: provider.id.to_string(),
         picture: Picture::of(provider),
@@ -124,7 +99,8 @@ async fn try_provider_page(
         keys: rows.collect(),
         fields: SecretFields::of(provider),
         typed,
-    })
+    };
+    Ok(render(status, &page))
 }
 
 /// What was done, with the key that it was done to where the address names one.
@@ -142,16 +118,12 @@ async fn day(
     visitor: &Visitor,
     provider: &Provider,
     now: Timestamp,
-) -> Result<Vec<UsageBucket>, Box<Response>> {
-    let Ok(permit) = visitor.may_look() else {
-        return Err(Box::new(tell(portal, visitor, StatusCode::FORBIDDEN, &text::FORBIDDEN)));
-    };
+) -> Result<Vec<UsageBucket>, Refused> {
+    let permit = may_look(portal, visitor)?;
     let hours = portal.app.usage.hours(&permit, Some(&provider.id), chart::begin(now), chart::end(now)).await;
-    hours.map_err(|error| {
-        Box::new(match error {
-            UsageError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE),
-            UsageError::Store(error) => page::unavailable(portal, visitor.look, &error),
-        })
+    hours.map_err(|error| match error {
+        UsageError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &text::GONE),
+        UsageError::Store(error) => page::unavailable(portal, visitor.look, &error).into(),
     })
 }
 

@@ -9,7 +9,7 @@ use claviger_app::{Page, PortalPass};
 use claviger_core::{Timestamp, TokenId};
 use http::StatusCode;
 
-use crate::page::{self, Frame, Part, render, see, tell};
+use crate::page::{self, Frame, Part, Refused, render, see, tell};
 use crate::text::{self, ENGLISH};
 use crate::visitor::{Posted, Visitor};
 use crate::{Portal, Shared};
@@ -49,49 +49,44 @@ impl SessionShown {
     }
 }
 
-fn permit(portal: &Portal, visitor: &Visitor) -> Result<Permit<ManagePortal>, Box<Response>> {
-    let refused = |_| Box::new(tell(portal, visitor, StatusCode::FORBIDDEN, &text::SESSIONS_FORBIDDEN));
-    visitor.may_see_sessions().map_err(refused)
+fn permit(portal: &Portal, visitor: &Visitor) -> Result<Permit<ManagePortal>, Refused> {
+    visitor.may_see_sessions().map_err(|_| tell(portal, visitor, StatusCode::FORBIDDEN, &text::SESSIONS_FORBIDDEN))
 }
 
-fn refuse(portal: &Portal, visitor: &Visitor, error: ManagePortalError) -> Response {
+fn refuse(portal: &Portal, visitor: &Visitor, error: ManagePortalError) -> Refused {
     match error {
         ManagePortalError::NoWorkspace | ManagePortalError::NoSession => {
             tell(portal, visitor, StatusCode::NOT_FOUND, &text::SESSION_GONE)
         }
-        ManagePortalError::Store(error) => page::unavailable(portal, visitor.look, &error),
+        ManagePortalError::Store(error) => page::unavailable(portal, visitor.look, &error).into(),
     }
 }
 
-pub(crate) async fn all(State(portal): State<Shared>, visitor: Visitor) -> Response {
-    let found = async {
-        let permit = permit(&portal, &visitor)?;
-        let after = visitor.query.get("after").and_then(|id| id.parse::<TokenId>().ok());
-        let sessions = portal.app.portal.sessions(&permit, &Page { after, limit: LIMIT }).await;
-        let sessions = sessions.map_err(|error| Box::new(refuse(&portal, &visitor, error)))?;
-        let now = portal.app.portal.now();
-        let full = sessions.len() >= usize::try_from(LIMIT).unwrap_or_default();
-        let last = sessions.last().filter(|_| full);
-        let frame = Frame::of(&portal, &visitor, ENGLISH.sessions);
-        let page = SessionsPage {
-            more: last.map(|last| format!("{}/sessions?after={}", portal.base, last.id)).unwrap_or_default(),
-            sessions: sessions.iter().map(|pass| SessionShown::of(pass, &visitor, now)).collect(),
-            frame: Frame { part: Part::Sessions, ..frame },
-        };
-        Ok::<_, Box<Response>>(render(StatusCode::OK, &page))
+pub(crate) async fn all(State(portal): State<Shared>, visitor: Visitor) -> Result<Response, Refused> {
+    let permit = permit(&portal, &visitor)?;
+    let after = visitor.query.get("after").and_then(|id| id.parse::<TokenId>().ok());
+    let sessions = portal.app.portal.sessions(&permit, &Page { after, limit: LIMIT }).await;
+    let sessions = sessions.map_err(|error| refuse(&portal, &visitor, error))?;
+    let now = portal.app.portal.now();
+    let full = sessions.len() >= usize::try_from(LIMIT).unwrap_or_default();
+    let last = sessions.last().filter(|_| full);
+    let frame = Frame::of(&portal, &visitor, ENGLISH.sessions);
+    let page = SessionsPage {
+        more: last.map(|last| format!("{}/sessions?after={}", portal.base, last.id)).unwrap_or_default(),
+        sessions: sessions.iter().map(|pass| SessionShown::of(pass, &visitor, now)).collect(),
+        frame: Frame { part: Part::Sessions, ..frame },
     };
-    found.await.unwrap_or_else(|refused| *refused)
+    Ok(render(StatusCode::OK, &page))
 }
 
-pub(crate) async fn end(State(portal): State<Shared>, Path(id): Path<String>, posted: Posted) -> Response {
-    let visitor = &posted.visitor;
-    let done = async {
-        let permit = permit(&portal, visitor)?;
-        let gone = |_| Box::new(refuse(&portal, visitor, ManagePortalError::NoSession));
-        let id: TokenId = id.parse().map_err(gone)?;
-        let ended = portal.app.portal.end(&permit, &id).await;
-        ended.map_err(|error| Box::new(refuse(&portal, visitor, error)))?;
-        Ok::<_, Box<Response>>(see(&format!("{}/sessions?done=ended", portal.base)))
-    };
-    done.await.unwrap_or_else(|refused| *refused)
+pub(crate) async fn end(
+    State(portal): State<Shared>,
+    Path(id): Path<String>,
+    Posted { visitor, .. }: Posted,
+) -> Result<Response, Refused> {
+    let permit = permit(&portal, &visitor)?;
+    let id: TokenId = id.parse().map_err(|_| refuse(&portal, &visitor, ManagePortalError::NoSession))?;
+    let ended = portal.app.portal.end(&permit, &id).await;
+    ended.map_err(|error| refuse(&portal, &visitor, error))?;
+    Ok(see(&format!("{}/sessions?done=ended", portal.base)))
 }

@@ -1,6 +1,5 @@
 //! Who changed what, the newest first, by the day.
 
-use axum::response::Response;
 use claviger_app::access::{Permit, ReadAudit};
 use claviger_app::audit::{AuditError, LogPage};
 use claviger_app::{AuditFilter, Page};
@@ -11,6 +10,7 @@ use serde_json::Value;
 use super::said::said;
 use super::{Asked, refuse_changes, text};
 use crate::Portal;
+use crate::page::Refused;
 use crate::visitor::Visitor;
 
 /// How many changes a page shows.
@@ -47,9 +47,9 @@ pub(super) async fn read(
     visitor: &Visitor,
     permit: &Permit<ReadAudit>,
     asked: &Asked,
-) -> Result<(Changes, Option<u64>), Box<Response>> {
+) -> Result<(Changes, Option<u64>), Refused> {
     let found = find(portal, visitor, permit, asked).await;
-    let (entries, last) = found.map_err(|error| Box::new(refuse_changes(portal, visitor, &error)))?;
+    let (entries, last) = found.map_err(|error| refuse_changes(portal, visitor, &error))?;
     let mut days: Vec<Day> = Vec::new();
     for entry in &entries {
         let date = entry.at.to_string().split('T').next().unwrap_or_default().to_owned();

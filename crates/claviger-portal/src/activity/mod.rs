@@ -19,7 +19,7 @@ use claviger_core::Provider;
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::page::{self, Frame, Part, render, tell};
+use crate::page::{self, Frame, Part, Refused, render, tell};
 use crate::visitor::Visitor;
 use crate::{Portal, Shared, keys};
 
@@ -103,15 +103,9 @@ impl Permits {
     }
 }
 
-pub(crate) async fn show(State(portal): State<Shared>, visitor: Visitor) -> Response {
-    match try_show(&portal, &visitor).await {
-        Ok(page) => render(StatusCode::OK, &page),
-        Err(refused) => *refused,
-    }
-}
-
-async fn try_show(portal: &Portal, visitor: &Visitor) -> Result<ActivityPage, Box<Response>> {
-    let forbidden = |_| Box::new(tell(portal, visitor, StatusCode::FORBIDDEN, &crate::text::FORBIDDEN));
+pub(crate) async fn show(State(portal): State<Shared>, visitor: Visitor) -> Result<Response, Refused> {
+    let (portal, visitor) = (&*portal, &visitor);
+    let forbidden = |_| tell(portal, visitor, StatusCode::FORBIDDEN, &crate::text::FORBIDDEN);
     let permits = Permits::of(visitor).map_err(forbidden)?;
     let asked = Asked::of(portal, visitor);
     let usage = match asked.before {
@@ -119,12 +113,12 @@ async fn try_show(portal: &Portal, visitor: &Visitor) -> Result<ActivityPage, Bo
         Some(_) => None,
     };
     let actors = portal.app.audit.actors(&permits.audit).await;
-    let actors = actors.map_err(|error| Box::new(page::unavailable(portal, visitor.look, &error)))?;
+    let actors = actors.map_err(|error| page::unavailable(portal, visitor.look, &error))?;
     let (changes, last) = changes::read(portal, visitor, &permits.audit, &asked).await?;
     let (base, range) = (&portal.base, asked.range);
     let newest = || format!("{}#changes-title", asked.address(base, range, None));
     let older = |last| format!("{}#changes-title", asked.address(base, range, Some(last)));
-    Ok(ActivityPage {
+    let page = ActivityPage {
         frame: Frame { part: Part::Activity, ..Frame::of(portal, visitor, ENGLISH.title) },
         w: &ENGLISH,
         providers: providers(portal, visitor, &asked),
@@ -135,7 +129,8 @@ async fn try_show(portal: &Portal, visitor: &Visitor) -> Result<ActivityPage, Bo
         changes,
         newest: if asked.before.is_some() { newest() } else { String::new() },
         older: last.map(older).unwrap_or_default(),
-    })
+    };
+    Ok(render(StatusCode::OK, &page))
 }
 
 fn providers(portal: &Portal, visitor: &Visitor, asked: &Asked) -> Vec<Choice> {
@@ -158,17 +153,17 @@ fn people(mut actors: Vec<String>, asked: &Asked) -> Vec<Choice> {
     actors.into_iter().map(choice).collect()
 }
 
-fn refuse_usage(portal: &Portal, visitor: &Visitor, error: &UsageError) -> Response {
+fn refuse_usage(portal: &Portal, visitor: &Visitor, error: &UsageError) -> Refused {
     match error {
         // It was deleted a moment ago, and the session with it.
         UsageError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &crate::text::NOTHING_HERE),
-        UsageError::Store(error) => page::unavailable(portal, visitor.look, error),
+        UsageError::Store(error) => page::unavailable(portal, visitor.look, error).into(),
     }
 }
 
-fn refuse_changes(portal: &Portal, visitor: &Visitor, error: &AuditError) -> Response {
+fn refuse_changes(portal: &Portal, visitor: &Visitor, error: &AuditError) -> Refused {
     match error {
         AuditError::NoOwner(_) => tell(portal, visitor, StatusCode::NOT_FOUND, &crate::text::NOTHING_HERE),
-        AuditError::Store(error) => page::unavailable(portal, visitor.look, error),
+        AuditError::Store(error) => page::unavailable(portal, visitor.look, error).into(),
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use axum::response::Response;
 use claviger_app::access::{ListKeys, Permit};
 use claviger_app::keys::ListedKey;
 use claviger_app::{UsageBucket, UseCounts};
@@ -11,6 +10,7 @@ use claviger_core::{KeyId, ProviderId, Timestamp};
 
 use super::bars::{self, Bars};
 use super::{Asked, refuse_usage, text};
+use crate::page::Refused;
 use crate::text::grouped;
 use crate::visitor::Visitor;
 use crate::{Portal, keys, words};
@@ -149,11 +149,11 @@ pub(super) async fn read(
     visitor: &Visitor,
     permit: &Permit<ListKeys>,
     asked: &Asked,
-) -> Result<Usage, Box<Response>> {
+) -> Result<Usage, Refused> {
     let (range, now) = (asked.range, portal.app.usage.now());
     let provider = asked.provider.as_ref().map(|provider| &provider.id);
     let hours = portal.app.usage.hours(permit, provider, range.begin(now), range.end(now)).await;
-    let hours = hours.map_err(|error| Box::new(refuse_usage(portal, visitor, &error)))?;
+    let hours = hours.map_err(|error| refuse_usage(portal, visitor, &error))?;
     let listed = keys::listed(portal, visitor).await?;
     let sums = sum(&hours, range, now);
     let shown = providers(portal, visitor, asked, &listed);

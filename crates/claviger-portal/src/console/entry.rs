@@ -10,10 +10,10 @@ use http::header::SET_COOKIE;
 use http::{HeaderValue, Request, StatusCode};
 
 use crate::console::operator::{Entered, Posted};
-use crate::console::page::{self, Frame, Place, Refused};
+use crate::console::page::{self, Frame, Place};
 use crate::console::show::{cut, minute, page as rows};
 use crate::console::{Console, Shared, text};
-use crate::page::{render, see_with_cookies};
+use crate::page::{Refused, render, see_with_cookies};
 use crate::visitor::Sender;
 
 /// What somebody without a session wanted.

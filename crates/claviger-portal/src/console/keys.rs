@@ -7,18 +7,17 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use claviger_app::keyring::TestResult;
-use claviger_app::keys::{ChangeKeyError, ListedKey, PutKey, PutKeyError};
+use claviger_app::keys::{ChangeKeyError, ListedKey};
 use claviger_core::pool::POOL_CAPACITY;
-use claviger_core::{KeyName, Owner, Provider, ProviderId};
+use claviger_core::{Owner, Provider, ProviderId};
 use http::StatusCode;
 
-use crate::change::{read, word};
 use crate::console::operator::{Entered, Posted};
-use crate::console::page::{Frame, Place, Refused, Trouble};
+use crate::console::page::{Frame, Place, Trouble};
 use crate::console::show::minute;
 use crate::console::{owner, text};
-use crate::page::render;
-use crate::provider::Typed;
+use crate::key_form::{self, KeyForm, KeyTrouble, Put, Typed};
+use crate::page::{Refused, render};
 use crate::words::{self, KeyShown};
 
 type Names = Path<HashMap<String, String>>;
@@ -51,7 +50,7 @@ fn provider_name(entered: &Entered, id: &ProviderId) -> String {
 
 async fn listed(entered: &Entered, owner: &Owner) -> Result<Vec<ListedKey>, Refused> {
     let permit = entered.may_list(owner)?;
-    entered.console.app().keys.list(&permit).await.map_err(|error| entered.refuse(error))
+    entered.console.app().keys.list(&permit).await.map_err(|error| entered.refuse(KeyTrouble::from(error)))
 }
 
 /// An owner's keys, by provider and in the order of rotation.
@@ -145,55 +144,27 @@ pub(crate) async fn new(Path(names): Names, entered: Entered) -> Result<Response
 pub(crate) async fn add(Path(names): Names, Posted { entered, fields }: Posted) -> Result<Response, Refused> {
     let owner = named(&entered, &names)?;
     let permit = entered.may_manage(&owner)?;
-    let (secret, name, typed) = read(&fields);
+    let form = KeyForm::read(&fields);
     let chosen = fields.get("provider").as_str();
     let again = |wrong, typed| Ok(new_page(&entered, &owner, StatusCode::UNPROCESSABLE_ENTITY, (chosen, wrong), typed));
     let Some(provider) = provider(&entered, chosen) else {
-        return again(text::NO_PROVIDER, typed);
+        return again(text::NO_PROVIDER, form.typed);
     };
-    let (Ok(secret), Ok(name)) = (secret, name) else {
-        return again("", typed);
-    };
-    let put = PutKey { provider: provider.id.clone(), secret, name: Some(name), verify: typed.verify };
-    match entered.console.app().keys.add(&permit, put).await {
-        Ok(done) => Ok(entered.after(&owner::path(&owner), &word(&done, "added"))),
-        Err(error) => {
-            let typed = refused(&entered, &owner, provider, error, typed).await?;
-            again("", typed)
-        }
-    }
-}
-
-/// Why a key was not put: what the form says of it, or a page in its place.
-async fn refused(
-    entered: &Entered,
-    owner: &Owner,
-    provider: &Provider,
-    error: PutKeyError,
-    typed: Typed,
-) -> Result<Typed, Refused> {
-    match error {
-        PutKeyError::LimitReached => Ok(Typed { error: crate::text::ENGLISH.limit_reached.to_owned(), ..typed }),
-        PutKeyError::Duplicate(twin) => {
-            let keys = listed(entered, owner).await?;
-            let twin = keys.iter().find(|key| key.record.id == twin);
-            let twin = twin.map_or(crate::text::ENGLISH.unnamed, words::label);
-            Ok(Typed { secret_error: crate::text::duplicate(twin), ..typed })
-        }
-        PutKeyError::Rejected(_) => Ok(Typed { secret_error: crate::text::refused_by(&provider.name), ..typed }),
-        PutKeyError::NoOwner(_) => Err(entered.refuse(Trouble::Gone(&text::NO_OWNER))),
-        PutKeyError::NoKey => Err(entered.refuse(Trouble::Gone(&text::NO_KEY))),
-        PutKeyError::Given(_) => Err(entered.refuse(Trouble::Unfit(&text::GIVEN_KEY))),
-        PutKeyError::Unreadable(error) => Err(entered.refuse(Trouble::Failed(Box::new(error)))),
-        PutKeyError::Seal(error) => Err(entered.refuse(Trouble::Failed(Box::new(error)))),
-        PutKeyError::Store(error) => Err(entered.refuse(error)),
+    let keys = listed(&entered, &owner).await?;
+    let provider = (&provider.id, provider.name.as_str());
+    let put = form.put(&entered.console.app().keys, &permit, provider, &keys, None).await;
+    match put.map_err(|trouble| entered.refuse(trouble))? {
+        Put::Done(word) => Ok(entered.after(&owner::path(&owner), &word)),
+        Put::Refused(typed) => again("", typed),
     }
 }
 
 /// What a path names: an owner, and one of its keys.
 struct Found {
     owner: Owner,
+    /// The key, and all that its owner has.
     key: ListedKey,
+    keys: Vec<ListedKey>,
     shown: KeyShown,
     provider: String,
     /// The owner's page.
@@ -204,22 +175,19 @@ async fn found(entered: &Entered, names: &HashMap<String, String>) -> Result<Fou
     let owner = named(entered, names)?;
     let keys = listed(entered, &owner).await?;
     let wanted = names.get("key").map_or("", String::as_str);
-    let key = keys.iter().find(|key| key.record.id.as_str() == wanted);
+    let key = keys.iter().find(|key| key.record.id.as_str() == wanted).cloned();
     let key = key.ok_or_else(|| entered.tell(StatusCode::NOT_FOUND, &text::NO_KEY))?;
     Ok(Found {
-        shown: words::shown(key, &keys, entered.console.app().console.now()),
+        shown: words::shown(&key, &keys, entered.console.app().console.now()),
         provider: provider_name(entered, &key.record.provider),
         address: format!("{}{}", entered.console.base, owner::path(&owner)),
-        key: key.clone(),
+        key,
+        keys,
         owner,
     })
 }
 
 impl Found {
-    fn label(&self) -> String {
-        self.key.record.name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default()
-    }
-
     fn frame(&self, entered: &Entered, title: &str) -> Frame {
         entered.frame(owner::place(&self.owner), title)
     }
@@ -240,29 +208,20 @@ fn replace_page(entered: &Entered, found: Found, status: StatusCode, typed: Type
 
 pub(crate) async fn replace_form(Path(names): Names, entered: Entered) -> Result<Response, Refused> {
     let found = found(&entered, &names).await?;
-    let typed = Typed { name: found.label(), ..Typed::default() };
+    let typed = Typed::of(&found.key);
     Ok(replace_page(&entered, found, StatusCode::OK, typed))
 }
 
 pub(crate) async fn replace(Path(names): Names, Posted { entered, fields }: Posted) -> Result<Response, Refused> {
     let found = found(&entered, &names).await?;
     let permit = entered.may_manage(&found.owner)?;
-    let (secret, name, typed) = read(&fields);
-    let (Ok(secret), Ok(name)) = (secret, name) else {
-        return Ok(replace_page(&entered, found, StatusCode::UNPROCESSABLE_ENTITY, typed));
-    };
-    let id = found.key.record.provider.clone();
-    let put = PutKey { provider: id.clone(), secret, name: Some(name), verify: typed.verify };
-    match entered.console.app().keys.replace(&permit, &found.key.record.id, put).await {
-        Ok(done) => Ok(entered.after(&owner::path(&found.owner), &word(&done, "replaced"))),
-        Err(error) => {
-            let Some(provider) = provider(&entered, id.as_str()) else {
-                return Err(entered.refuse(Trouble::Failed(Box::new(error))));
-            };
-            let typed = refused(&entered, &found.owner, provider, error, typed).await?;
-            Ok(replace_page(&entered, found, StatusCode::UNPROCESSABLE_ENTITY, typed))
-        }
-    }
+    let provider = (&found.key.record.provider, found.provider.as_str());
+    let keys = &entered.console.app().keys;
+    let put = KeyForm::read(&fields).put(keys, &permit, provider, &found.keys, Some(&found.key.record.id)).await;
+    Ok(match put.map_err(|trouble| entered.refuse(trouble))? {
+        Put::Done(word) => entered.after(&owner::path(&found.owner), &word),
+        Put::Refused(typed) => replace_page(&entered, found, StatusCode::UNPROCESSABLE_ENTITY, typed),
+    })
 }
 
 #[derive(Template)]
@@ -280,24 +239,20 @@ fn rename_page(entered: &Entered, found: Found, status: StatusCode, typed: Typed
 
 pub(crate) async fn rename_form(Path(names): Names, entered: Entered) -> Result<Response, Refused> {
     let found = found(&entered, &names).await?;
-    let typed = Typed { name: found.label(), ..Typed::default() };
+    let typed = Typed::of(&found.key);
     Ok(rename_page(&entered, found, StatusCode::OK, typed))
 }
 
 pub(crate) async fn rename(Path(names): Names, Posted { entered, fields }: Posted) -> Result<Response, Refused> {
     let found = found(&entered, &names).await?;
-    match KeyName::parse(fields.get("name")) {
+    match key_form::name(&fields) {
         Ok(name) => {
             let permit = entered.may_manage(&found.owner)?;
             let keys = &entered.console.app().keys;
             let renamed = keys.change(&permit, &found.key.record.id, Some(name), None).await;
             after(&entered, &found, renamed, "renamed")
         }
-        Err(invalid) => {
-            let name_error = crate::text::invalid_name(invalid).to_owned();
-            let typed = Typed { name: fields.get("name").to_string(), name_error, ..Typed::default() };
-            Ok(rename_page(&entered, found, StatusCode::UNPROCESSABLE_ENTITY, typed))
-        }
+        Err(typed) => Ok(rename_page(&entered, found, StatusCode::UNPROCESSABLE_ENTITY, typed)),
     }
 }
 
@@ -308,17 +263,14 @@ fn after<T>(
     changed: Result<T, ChangeKeyError>,
     done: &str,
 ) -> Result<Response, Refused> {
-    changed.map_err(|error| entered.refuse(error))?;
+    changed.map_err(|error| entered.refuse(KeyTrouble::from(error)))?;
     Ok(entered.after(&owner::path(&found.owner), done))
 }
 
-/// The form says what to switch to, as in the portal.
 pub(crate) async fn switch(Path(names): Names, Posted { entered, fields }: Posted) -> Result<Response, Refused> {
     let found = found(&entered, &names).await?;
-    let (on, done) = match fields.get("to").as_str() {
-        "on" => (true, "switched-on"),
-        "off" => (false, "switched-off"),
-        _ => return Err(entered.tell(StatusCode::BAD_REQUEST, &crate::text::BAD_FORM)),
+    let Some((on, done)) = key_form::switch(&fields) else {
+        return Err(entered.tell(StatusCode::BAD_REQUEST, &crate::text::BAD_FORM));
     };
     let permit = entered.may_manage(&found.owner)?;
     let switched = entered.console.app().keys.change(&permit, &found.key.record.id, None, Some(on)).await;
@@ -329,13 +281,14 @@ pub(crate) async fn switch(Path(names): Names, Posted { entered, fields }: Poste
 pub(crate) async fn test(Path(names): Names, Posted { entered, .. }: Posted) -> Result<Response, Refused> {
     let found = found(&entered, &names).await?;
     let permit = entered.may_manage(&found.owner)?;
-    let tested = entered.console.app().keyring.test(&permit, &found.key.record.id).await;
-    let done = match tested.map_err(|error| entered.refuse(error))?.result {
-        TestResult::Valid => "tested-valid",
-        TestResult::Invalid => "tested-invalid",
-        TestResult::NoCredit => "tested-no-credit",
-        TestResult::Unreachable => "tested-unreachable",
-        TestResult::NotTestable => "tested-not-testable",
+    let tested = key_form::tested(entered.console.app().keyring.test(&permit, &found.key.record.id).await);
+    let done = match tested.map_err(|trouble| entered.refuse(trouble))? {
+        Some(TestResult::Valid) => "tested-valid",
+        Some(TestResult::Invalid) => "tested-invalid",
+        Some(TestResult::NoCredit) => "tested-no-credit",
+        Some(TestResult::Unreachable) => "tested-unreachable",
+        Some(TestResult::NotTestable) => "tested-not-testable",
+        None => return Err(entered.refuse(Trouble::Unfit(&text::UNREADABLE_KEY))),
     };
     Ok(entered.after(&owner::path(&found.owner), done))
 }

@@ -13,9 +13,10 @@ use http::StatusCode;
 use http::request::Parts;
 use zeroize::Zeroizing;
 
-use crate::console::page::{self, Place, Refused};
+use crate::console::page::{self, Place};
 use crate::console::{Console, Shared, entry, text};
 use crate::fields::Fields;
+use crate::page::Refused;
 use crate::visitor::{Sender, cookie, query};
 
 impl Console {

@@ -10,12 +10,12 @@ use http::StatusCode;
 
 use crate::console::keys::{self, PoolShown};
 use crate::console::operator::{Entered, Posted};
-use crate::console::page::{Frame, Place, Refused};
+use crate::console::page::{Frame, Place};
 use crate::console::show::{cut, encoded, minute, of_segment, page as rows};
 use crate::console::workspace::DeletePage;
 use crate::console::{owner, text};
 use crate::fields::Fields;
-use crate::page::render;
+use crate::page::{Refused, render};
 
 #[derive(Template)]
 #[template(path = "console/organizations.html")]

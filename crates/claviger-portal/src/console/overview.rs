@@ -6,10 +6,10 @@ use axum::response::Response;
 use http::StatusCode;
 
 use crate::console::operator::Entered;
-use crate::console::page::{Frame, Place, Refused};
+use crate::console::page::{Frame, Place};
 use crate::console::show::{self, grouped};
 use crate::console::{Console, Shared, text};
-use crate::page::{render, see};
+use crate::page::{Refused, render, see};
 
 /// A number that is of interest, with where to see what it counts.
 struct CountShown {

@@ -2,9 +2,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use claviger_app::keyring::TestKeyError;
-use claviger_app::keys::{ChangeKeyError, ListKeysError};
+use axum::response::Response;
 use claviger_app::organizations::OrganizationError;
 use claviger_app::portal::ManagePortalError;
 use claviger_app::tokens::DeleteTokenError;
@@ -15,7 +13,8 @@ use http::{HeaderValue, StatusCode};
 
 use crate::console::operator::Entered;
 use crate::console::{Console, Shared, text};
-use crate::page::{render, see};
+use crate::key_form::KeyTrouble;
+use crate::page::{Refused, render, see};
 use crate::text::Saying;
 
 /// Which part of the console a page belongs to.
@@ -121,21 +120,6 @@ pub(crate) async fn nothing_here(State(console): State<Shared>) -> Response {
     say(&console, StatusCode::NOT_FOUND, &crate::text::NOTHING_HERE)
 }
 
-/// The page in the place of the one that was asked for.
-pub(crate) struct Refused(Box<Response>);
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        *self.0
-    }
-}
-
-impl From<Response> for Refused {
-    fn from(response: Response) -> Self {
-        Self(Box::new(response))
-    }
-}
-
 /// Why a use case was not done, as far as no form has a word for it.
 pub(crate) enum Trouble {
     /// What it was about is not there.
@@ -170,33 +154,13 @@ impl From<OrganizationError> for Trouble {
     }
 }
 
-impl From<ListKeysError> for Trouble {
-    fn from(error: ListKeysError) -> Self {
-        match error {
-            ListKeysError::NoOwner(_) => Self::Gone(&text::NO_OWNER),
-            ListKeysError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<ChangeKeyError> for Trouble {
-    fn from(error: ChangeKeyError) -> Self {
-        match error {
-            ChangeKeyError::NoOwner(_) => Self::Gone(&text::NO_OWNER),
-            ChangeKeyError::NoKey => Self::Gone(&text::NO_KEY),
-            ChangeKeyError::Given(_) => Self::Unfit(&text::GIVEN_KEY),
-            ChangeKeyError::Store(error) => error.into(),
-        }
-    }
-}
-
-impl From<TestKeyError> for Trouble {
-    fn from(error: TestKeyError) -> Self {
-        match error {
-            TestKeyError::NoOwner(_) => Self::Gone(&text::NO_OWNER),
-            TestKeyError::NoKey => Self::Gone(&text::NO_KEY),
-            TestKeyError::Unreadable => Self::Unfit(&text::UNREADABLE_KEY),
-            TestKeyError::Store(error) => error.into(),
+impl From<KeyTrouble> for Trouble {
+    fn from(trouble: KeyTrouble) -> Self {
+        match trouble {
+            KeyTrouble::NoOwner => Self::Gone(&text::NO_OWNER),
+            KeyTrouble::NoKey => Self::Gone(&text::NO_KEY),
+            KeyTrouble::Given => Self::Unfit(&text::GIVEN_KEY),
+            KeyTrouble::Failed(error) => Self::Failed(error),
         }
     }
 }

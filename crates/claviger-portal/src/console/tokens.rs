@@ -11,12 +11,12 @@ use http::StatusCode;
 use zeroize::Zeroizing;
 
 use crate::console::operator::{Entered, Posted};
-use crate::console::page::{Frame, Place, Refused, Trouble};
+use crate::console::page::{Frame, Place, Trouble};
 use crate::console::show::{cut, encoded, minute, page as rows};
 use crate::console::workspace::SecretPage;
 use crate::console::{owner, text};
 use crate::fields::Fields;
-use crate::page::render;
+use crate::page::{Refused, render};
 
 /// A token in a list.
 pub(crate) struct TokenShown {

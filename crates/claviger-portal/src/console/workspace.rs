@@ -13,13 +13,13 @@ use http::StatusCode;
 
 use crate::console::keys::{self, PoolShown};
 use crate::console::operator::{Entered, Posted};
-use crate::console::page::{Frame, Place, Refused};
+use crate::console::page::{Frame, Place};
 use crate::console::show::{cut, minute, of_segment, page as rows};
 use crate::console::tokens::{self, TokenShown};
 use crate::console::workspaces::TypedWorkspace;
 use crate::console::{owner, text};
 use crate::fields::Fields;
-use crate::page::render;
+use crate::page::{Refused, render};
 
 #[derive(Template)]
 #[template(path = "console/workspace.html")]

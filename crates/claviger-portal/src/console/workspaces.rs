@@ -8,11 +8,11 @@ use claviger_core::{Owner, WorkspaceId};
 use http::StatusCode;
 
 use crate::console::operator::{Entered, Posted};
-use crate::console::page::{Frame, Place, Refused};
+use crate::console::page::{Frame, Place};
 use crate::console::show::{cut, encoded, minute, page as rows};
 use crate::console::{owner, text};
 use crate::fields::Fields;
-use crate::page::render;
+use crate::page::{Refused, render};
 
 /// The longest search that is looked for and repeated: as long as an id.
 const MAX_SEARCH: usize = 128;
