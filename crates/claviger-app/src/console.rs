@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::{Clock, Timestamp, TokenId};
-use claviger_seal::{NewToken, PresentedToken, SealError, TokenHash};
+use claviger_seal::{MasterKeys, NewToken, PresentedToken, SealError, TokenHash};
 use claviger_store::{ConsoleSession, Counts, Page, Store, StoreError};
 
 use crate::access::{Access, Principal, console_actor};
 use crate::attempts::{Attempts, TooManyAttempts};
 use crate::client::ClientAddress;
 use crate::form::FormToken;
+use crate::master_keys::{self, Status};
 
 /// How long a session lasts.
 pub const SESSION_LIFE: Duration = Duration::from_hours(1);
@@ -123,6 +124,7 @@ pub struct Console {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) access: Arc<Access>,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) master_keys: Arc<MasterKeys>,
 }
 
 impl Console {
@@ -197,6 +199,11 @@ impl Console {
     /// How many there are of everything, each up to [`COUNT_LIMIT`] and one.
     pub async fn counts(&self, _operator: &Operator) -> Result<Counts, StoreError> {
         self.store.counts_up_to(COUNT_LIMIT + 1).await
+    }
+
+    /// How things stand with the master keys, where each count ends as those of [`Console::counts`].
+    pub async fn master_keys(&self, _operator: &Operator) -> Result<Status, StoreError> {
+        master_keys::status_up_to(&*self.store, &self.master_keys, COUNT_LIMIT + 1).await
     }
 
     /// Forgets sessions that expired some time ago.

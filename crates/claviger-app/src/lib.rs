@@ -198,6 +198,7 @@ impl App {
             clock: Arc::clone(&clock),
             access: Arc::clone(&access),
             attempts: Arc::clone(&attempts),
+            master_keys: Arc::clone(&master_keys),
         };
         let portal = Portal {
             store: Arc::clone(&store),

@@ -81,11 +81,37 @@ pub struct KeyStatus {
     pub is_in_use: bool,
     /// Whether this process has it.
     pub is_given: bool,
+    /// Whether a rotation of this process puts it into use.
+    pub is_wanted: bool,
     /// How many data keys are sealed under it.
     pub data_keys: u64,
 }
 
+/// What a master key is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// New data keys are sealed under it.
+    InUse,
+    /// Data keys are still sealed under it.
+    StillNeeded,
+    /// It was in use, and nothing is sealed under it any more.
+    CanBeWithdrawn,
+    /// The next rotation puts it into use.
+    Next,
+}
+
 impl KeyStatus {
+    /// What it is for. The wanted one is the next to be in use, however little is sealed under it yet.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self { is_in_use: true, .. } => Standing::InUse,
+            Self { data_keys: 1.., .. } => Standing::StillNeeded,
+            Self { is_given: true, is_wanted: false, .. } => Standing::CanBeWithdrawn,
+            Self { .. } => Standing::Next,
+        }
+    }
+
     /// Whether something cannot be opened without it.
     #[must_use]
     pub fn is_needed(&self) -> bool {
@@ -103,6 +129,19 @@ impl Status {
 
 /// Looks how things stand. Proves nothing, so that it also tells of keys that are missing.
 pub async fn status(store: &dyn Store, master_keys: &MasterKeys) -> Result<Status, StoreError> {
+    look(store, master_keys, None).await
+}
+
+/// The same, where each count ends at `most`, so that it costs no more however many data keys there are.
+pub(crate) async fn status_up_to(store: &dyn Store, master_keys: &MasterKeys, most: u32) -> Result<Status, StoreError> {
+    look(store, master_keys, Some(most)).await
+}
+
+async fn look(store: &dyn Store, master_keys: &MasterKeys, most: Option<u32>) -> Result<Status, StoreError> {
+    let count = async |master: &[u8]| match most {
+        Some(most) => store.count_data_keys_up_to(master, most).await,
+        None => store.count_data_keys(master).await,
+    };
     let id_of = |canary: &Vec<u8>| MasterKey::id_of_canary(canary).ok();
     let in_use = store.canary().await?.as_ref().and_then(id_of);
     let known: BTreeSet<_> =
@@ -112,15 +151,15 @@ pub async fn status(store: &dyn Store, master_keys: &MasterKeys) -> Result<Statu
     for named in store.master_keys().await? {
         match MasterKeyId::from_slice(&named).filter(|id| known.contains(&id.to_bytes()) || ids.contains(id)) {
             Some(id) => ids.push(id),
-            None => damaged += store.count_data_keys(&named).await?,
+            None => damaged += count(&named).await?,
         }
     }
     let mut keys: Vec<KeyStatus> = Vec::new();
     for id in ids {
         if keys.iter().all(|key| key.id != id) {
-            let data_keys = store.count_data_keys(&id.to_bytes()).await?;
-            let is_given = master_keys.get(id).is_some();
-            keys.push(KeyStatus { id, is_in_use: in_use == Some(id), is_given, data_keys });
+            let data_keys = count(&id.to_bytes()).await?;
+            let (is_given, is_wanted) = (master_keys.get(id).is_some(), master_keys.wanted().id() == id);
+            keys.push(KeyStatus { id, is_in_use: in_use == Some(id), is_given, is_wanted, data_keys });
         }
     }
     Ok(Status { keys, damaged, nodes: store.nodes().await? })

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use claviger_app::keyring::LeaseError;
-use claviger_app::master_keys::{KeyStatus, NotReady, RotateError, Status, status};
+use claviger_app::master_keys::{KeyStatus, NotReady, RotateError, Standing, Status, status};
 use claviger_app::rekeying::RekeyError;
 use claviger_app::webhooks::CreateWebhook;
 use claviger_app::{Page, StartError};
@@ -100,11 +100,16 @@ async fn a_rotation_seals_every_data_key_anew_and_every_key_goes_on_serving() {
     scene.workspaces.push((late, key));
 
     let Scene { test, next, wanted, workspaces } = scene;
-    let old = KeyStatus { id: test.master_key().id(), is_in_use: false, is_given: true, data_keys: 0 };
-    let new = KeyStatus { id: wanted.id(), is_in_use: true, is_given: false, data_keys: 8 };
+    let id = test.master_key().id();
+    let old = KeyStatus { id, is_in_use: false, is_given: true, is_wanted: true, data_keys: 0 };
+    let new = KeyStatus { id: wanted.id(), is_in_use: true, is_given: false, is_wanted: false, data_keys: 8 };
     let found = status(&*test.store, &MasterKeys::new(test.master_key(), [])).await.unwrap();
     assert_eq!(found, Status { keys: vec![new, old], damaged: 0, nodes: Vec::new() });
     assert!(!old.is_needed() && new.is_needed());
+    assert_eq!([new, old].map(|key| key.standing()), [Standing::InUse, Standing::Next]);
+    let withdrawn = KeyStatus { is_wanted: false, ..old };
+    assert_eq!(withdrawn.standing(), Standing::CanBeWithdrawn);
+    assert_eq!(KeyStatus { data_keys: 1, ..withdrawn }.standing(), Standing::StillNeeded);
     let again = next.app.rotate_master_key(WAIT, |_| {}).await.unwrap();
     assert_eq!((again.was, again.resealed), (None, 0));
 

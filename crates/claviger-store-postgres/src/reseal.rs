@@ -41,7 +41,11 @@ impl Resealing for PostgresStore {
     }
 
     async fn count_data_keys(&self, master: &[u8]) -> Result<u64, StoreError> {
-        self.connections.ask(COUNT, |db| asked(count(db, master))).await
+        self.connections.ask(COUNT, |db| asked(count(db, master, u32::MAX))).await
+    }
+
+    async fn count_data_keys_up_to(&self, master: &[u8], most: u32) -> Result<u64, StoreError> {
+        self.connections.ask(READ, |db| asked(count(db, master, most))).await
     }
 
     async fn data_keys_under(
@@ -122,12 +126,15 @@ async fn master_keys(db: &mut PgConnection) -> Result<Vec<Vec<u8>>, StoreError> 
     sqlx::query_scalar(MASTER_KEYS).fetch_all(db).await.map_err(meaning)
 }
 
-async fn count(db: &mut PgConnection, master: &[u8]) -> Result<u64, StoreError> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM data_key WHERE substring(sealed, 3, 8) = $1")
-        .bind(master)
-        .fetch_one(db)
-        .await
-        .map_err(meaning)?;
+async fn count(db: &mut PgConnection, master: &[u8], most: u32) -> Result<u64, StoreError> {
+    let count: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM (SELECT 1 FROM data_key WHERE substring(sealed, 3, 8) = $1 LIMIT $2) AS counted",
+    )
+    .bind(master)
+    .bind(i64::from(most))
+    .fetch_one(db)
+    .await
+    .map_err(meaning)?;
     Ok(count.cast_unsigned())
 }
 

@@ -44,7 +44,11 @@ impl Resealing for SqliteStore {
     }
 
     async fn count_data_keys(&self, master: &[u8]) -> Result<u64, StoreError> {
-        count(&self.readers, master).await
+        count(&self.readers, master, u32::MAX).await
+    }
+
+    async fn count_data_keys_up_to(&self, master: &[u8], most: u32) -> Result<u64, StoreError> {
+        count(&self.readers, master, most).await
     }
 
     async fn data_keys_under(
@@ -133,12 +137,14 @@ async fn master_keys(db: impl SqliteExecutor<'_>) -> Result<Vec<Vec<u8>>, StoreE
     sqlx::query_scalar(MASTER_KEYS).fetch_all(db).await.map_err(on_read)
 }
 
-async fn count(db: impl SqliteExecutor<'_>, master: &[u8]) -> Result<u64, StoreError> {
-    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM data_key WHERE substr(sealed, 3, 8) = ?1")
-        .bind(master)
-        .fetch_one(db)
-        .await
-        .map_err(on_read)?;
+async fn count(db: impl SqliteExecutor<'_>, master: &[u8], most: u32) -> Result<u64, StoreError> {
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 FROM data_key WHERE substr(sealed, 3, 8) = ?1 LIMIT ?2)")
+            .bind(master)
+            .bind(most)
+            .fetch_one(db)
+            .await
+            .map_err(on_read)?;
     Ok(count.cast_unsigned())
 }
 

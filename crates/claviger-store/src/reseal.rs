@@ -117,6 +117,9 @@ pub trait Resealing: Send + Sync {
     /// How many data keys name this master key.
     async fn count_data_keys(&self, master: &[u8]) -> Result<u64, StoreError>;
 
+    /// The same, where the count ends at `most`, so that it costs no more however many there are.
+    async fn count_data_keys_up_to(&self, master: &[u8], most: u32) -> Result<u64, StoreError>;
+
     /// Data keys that name this master key, by owner, after this one, at most so many.
     async fn data_keys_under(
         &self,

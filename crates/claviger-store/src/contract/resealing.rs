@@ -64,6 +64,10 @@ pub async fn data_keys_are_found_by_their_master_key(Fresh { store, .. }: Fresh)
     assert_eq!(store.master_keys().await.unwrap(), [[0; 8], [7; 8], [255; 8]]);
     for (master, count) in [(0, 1), (7, 4), (255, 1), (9, 0)] {
         assert_eq!(store.count_data_keys(&[master; 8]).await.unwrap(), count);
+        for most in [1, 4, 5] {
+            let counted = store.count_data_keys_up_to(&[master; 8], most).await.unwrap();
+            assert_eq!(counted, count.min(u64::from(most)), "{master}, up to {most}");
+        }
     }
     // In pages, by the owner's kind and id.
     let mut found: Vec<Owner> = Vec::new();

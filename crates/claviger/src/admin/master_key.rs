@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
-use claviger_app::master_keys::{KeyStatus, Progress, status};
+use claviger_app::master_keys::{KeyStatus, Progress, Standing, status};
 use claviger_app::{App, Node, NodesWithoutIt, RunningNode};
 use claviger_seal::{MasterKey, MasterKeyId};
 use serde_json::{Value, json};
@@ -111,25 +111,20 @@ fn as_json(key: &KeyStatus, loaded: &Loaded) -> Value {
         "inUse": key.is_in_use,
         "given": place(key, loaded),
         "dataKeys": key.data_keys,
-        "canBeWithdrawn": can_be_withdrawn(key, loaded),
+        "canBeWithdrawn": key.standing() == Standing::CanBeWithdrawn,
     })
 }
 
 /// For people: columns with tabs between them.
 fn as_line(key: &KeyStatus, loaded: &Loaded) -> String {
-    let note = match key {
-        KeyStatus { is_in_use: true, .. } => "in use",
-        KeyStatus { data_keys: 1.., .. } => "still needed",
-        key if can_be_withdrawn(key, loaded) => "can be withdrawn",
-        _ => "comes into use by `claviger master-key rotate`",
+    let note = match key.standing() {
+        Standing::InUse => "in use",
+        Standing::StillNeeded => "still needed",
+        Standing::CanBeWithdrawn => "can be withdrawn",
+        Standing::Next => "comes into use by `claviger master-key rotate`",
     };
     let place = place(key, loaded).unwrap_or("not given here");
     format!("{}\t{} data keys\t{note}\t{place}", key.id, key.data_keys)
-}
-
-/// The wanted one is the next to be in use, however little is sealed under it yet.
-fn can_be_withdrawn(key: &KeyStatus, loaded: &Loaded) -> bool {
-    key.is_given && !key.is_needed() && key.id != loaded.keys.wanted().id()
 }
 
 async fn rotate(flags: &SettingsFlags, json: bool, force: bool) -> anyhow::Result<()> {
