@@ -94,6 +94,16 @@ impl Workspaces {
         self.store.workspaces_by_name(prefix, page).await
     }
 
+    /// The workspaces of an organization, by id.
+    pub async fn of(
+        &self,
+        _permit: &Permit<ManageWorkspaces>,
+        organization: &OrganizationId,
+        page: &Page<WorkspaceId>,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        self.store.workspaces_of(organization, page).await
+    }
+
     /// Deletes a workspace with its keys and tokens, and destroys its data key.
     pub async fn delete(&self, permit: &Permit<ManageWorkspaces>, id: &WorkspaceId) -> Result<(), WorkspaceError> {
         if !self.store.delete_workspace(id, &permit.act(self.clock.now())).await? {

@@ -169,6 +169,14 @@ impl Store for PostgresStore {
         self.connections.ask(READ, |db| asked(workspace::page_by_name(db, prefix, page))).await
     }
 
+    async fn workspaces_of(
+        &self,
+        organization: &OrganizationId,
+        page: &Page<WorkspaceId>,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        self.connections.ask(READ, |db| asked(workspace::page_of(db, organization, page))).await
+    }
+
     async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
         self.connections.ask(WRITE, |db| asked(workspace::delete(db, id, act))).await
     }

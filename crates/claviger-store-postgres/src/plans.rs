@@ -15,7 +15,7 @@ use server::{Database, run};
 /// Two thousand workspaces with three keys and a token each, and as many organizations.
 const FILL: &str = "
     INSERT INTO owner SELECT 'workspace', 'w' || n FROM generate_series(1, 2000) n;
-    INSERT INTO workspace SELECT 'workspace', 'w' || n, 'Name ' || n, 1, NULL FROM generate_series(1, 2000) n;
+    INSERT INTO workspace SELECT 'workspace', 'w' || n, 'Name ' || n, 1, 'o' || (n % 4 + 1) FROM generate_series(1, 2000) n;
     INSERT INTO owner SELECT 'organization', 'o' || n FROM generate_series(1, 2000) n;
     INSERT INTO organization SELECT 'organization', 'o' || n, NULL, true, 1 FROM generate_series(1, 2000) n;
     INSERT INTO data_key SELECT 'workspace', 'w' || n, decode(repeat(lpad(to_hex(n % 3), 2, '0'), 60), 'hex'), 1 FROM generate_series(1, 2000) n;
@@ -108,6 +108,9 @@ async fn what_is_asked_often_is_found_by_indexes() {
     plans.push(
         plan(&mut db, reseal::UNDER, |query| query.bind(vec![7_u8; 8]).bind("workspace").bind("w7").bind(9_i64)).await,
     );
+    let of_organization = plan(&mut db, workspace::PAGE_OF, |query| query.bind("o3").bind("w15").bind(50_i64)).await;
+    assert!(of_organization.contains("workspace_organization"), "{of_organization}");
+    plans.push(of_organization);
     for text in [copy::POOLS, copy::KEYS, copy::TOKENS, copy::WEBHOOKS] {
         plans.push(plan(&mut db, text, |query| query.bind(vec!["workspace"; 2]).bind(vec!["w1", "w2"])).await);
     }

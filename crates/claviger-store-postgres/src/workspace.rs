@@ -142,6 +142,24 @@ pub(crate) async fn page_by_name(
     rows.into_iter().map(Workspace::try_from).collect()
 }
 
+pub(crate) const PAGE_OF: &str = "SELECT owner_id, name, organization_id, created_at FROM workspace
+     WHERE organization_id = $1 AND owner_id > $2 ORDER BY owner_id LIMIT $3";
+
+pub(crate) async fn page_of(
+    db: &mut PgConnection,
+    organization: &OrganizationId,
+    page: &Page<WorkspaceId>,
+) -> Result<Vec<Workspace>, StoreError> {
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(PAGE_OF)
+        .bind(organization.as_str())
+        .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
+        .bind(i64::from(page.limit))
+        .fetch_all(db)
+        .await
+        .map_err(meaning)?;
+    rows.into_iter().map(Workspace::try_from).collect()
+}
+
 /// An organization's workspaces, by id, each locked with its owner: the owner first, as everybody does who changes one.
 pub(crate) const HOLD_MEMBERS: &str =
     "SELECT workspace.owner_id, workspace.name, workspace.organization_id, workspace.created_at

@@ -175,6 +175,14 @@ impl Store for SqliteStore {
         workspace::page_by_name(&self.readers, prefix, page).await
     }
 
+    async fn workspaces_of(
+        &self,
+        organization: &OrganizationId,
+        page: &Page<WorkspaceId>,
+    ) -> Result<Vec<Workspace>, StoreError> {
+        workspace::page_of(&self.readers, organization, page).await
+    }
+
     async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError> {
         let mut write = self.begin().await?;
         let deleted = workspace::delete(&mut write, id, act).await?;

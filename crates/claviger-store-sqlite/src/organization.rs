@@ -112,7 +112,7 @@ async fn leave(db: &mut SqliteConnection, id: &OrganizationId, act: &Act) -> Res
     let mut page = Page { after: None, limit: MEMBERS };
     let mut left = 0;
     loop {
-        let members = workspace::members(&mut *db, id, &page).await?;
+        let members = workspace::page_of(&mut *db, id, &page).await?;
         let Some(last) = members.last() else {
             return Ok(left);
         };

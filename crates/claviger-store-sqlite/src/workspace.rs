@@ -92,25 +92,6 @@ pub(crate) async fn page(db: impl SqliteExecutor<'_>, page: &Page<WorkspaceId>) 
     rows.into_iter().map(Workspace::try_from).collect()
 }
 
-/// An organization's workspaces, by id.
-pub(crate) async fn members(
-    db: impl SqliteExecutor<'_>,
-    organization: &OrganizationId,
-    page: &Page<WorkspaceId>,
-) -> Result<Vec<Workspace>, StoreError> {
-    let rows: Vec<WorkspaceRow> = sqlx::query_as(MEMBERS)
-        .bind(organization.as_str())
-        .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
-        .bind(page.limit)
-        .fetch_all(db)
-        .await
-        .map_err(on_read)?;
-    rows.into_iter().map(Workspace::try_from).collect()
-}
-
-pub(crate) const MEMBERS: &str = "SELECT owner_id, name, organization_id, created_at FROM workspace
-     WHERE organization_id = ?1 AND owner_kind = 'workspace' AND owner_id > ?2 ORDER BY owner_id LIMIT ?3";
-
 /// One lower bound, because a database may seek by any of several: the prefix or the cursor, whichever is later. The upper
 /// one is above every id that begins so: ids are ASCII's letters, digits and a few signs.
 pub(crate) const PAGE_BY_ID: &str = "SELECT owner_id, name, organization_id, created_at FROM workspace
@@ -162,6 +143,25 @@ pub(crate) async fn page_by_name(
         .bind(name)
         .bind(id)
         .bind(format!("{prefix}{}", char::MAX))
+        .bind(page.limit)
+        .fetch_all(db)
+        .await
+        .map_err(on_read)?;
+    rows.into_iter().map(Workspace::try_from).collect()
+}
+
+/// The kind is named because the index goes on with it.
+pub(crate) const PAGE_OF: &str = "SELECT owner_id, name, organization_id, created_at FROM workspace
+     WHERE organization_id = ?1 AND owner_kind = 'workspace' AND owner_id > ?2 ORDER BY owner_id LIMIT ?3";
+
+pub(crate) async fn page_of(
+    db: impl SqliteExecutor<'_>,
+    organization: &OrganizationId,
+    page: &Page<WorkspaceId>,
+) -> Result<Vec<Workspace>, StoreError> {
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(PAGE_OF)
+        .bind(organization.as_str())
+        .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
         .bind(page.limit)
         .fetch_all(db)
         .await

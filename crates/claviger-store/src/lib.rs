@@ -140,6 +140,13 @@ pub trait Store: Resealing + Nodes + Send + Sync + fmt::Debug {
         page: &Page<(String, WorkspaceId)>,
     ) -> Result<Vec<Workspace>, StoreError>;
 
+    /// The workspaces of an organization by id, after the page's cursor.
+    async fn workspaces_of(
+        &self,
+        organization: &OrganizationId,
+        page: &Page<WorkspaceId>,
+    ) -> Result<Vec<Workspace>, StoreError>;
+
     /// Deletes a workspace with its data key, keys and tokens. False where there was none.
     async fn delete_workspace(&self, id: &WorkspaceId, act: &Act) -> Result<bool, StoreError>;
 

@@ -62,6 +62,7 @@ macro_rules! contract_tests {
             organizations::an_organization_may_be_made_switched_off;
             organizations::an_organization_that_is_not_there_is_none;
             organizations::organizations_come_in_pages_by_id;
+            organizations::an_organizations_workspaces_come_in_pages_by_id;
             organizations::deleting_an_organization_takes_its_keys_and_leaves_other_owners;
             organizations::an_organization_that_goes_leaves_its_workspaces_without_one;
             organizations::an_organization_made_again_starts_empty;

@@ -60,6 +60,34 @@ pub async fn organizations_come_in_pages_by_id(Fresh { store, .. }: Fresh) {
     assert!(page(&*store, Some("b"), 2).await.is_empty());
 }
 
+pub async fn an_organizations_workspaces_come_in_pages_by_id(Fresh { store, .. }: Fresh) {
+    for id in ["group", "other"] {
+        organization(&*store, id).await;
+    }
+    for (id, organization) in [
+        ("b", Some("group")),
+        ("B", Some("group")),
+        ("a", Some("other")),
+        ("c", None),
+        ("a.1", Some("group")),
+        ("a-1", Some("group")),
+        ("gone", Some("group")),
+    ] {
+        workspace_of(&*store, id, organization).await;
+    }
+    store.put_workspace(&belonging("gone", None), &somebody()).await.unwrap();
+    let page = async |organization, after: Option<&str>, limit| {
+        let page = Page { after: after.map(workspace_id), limit };
+        let found = store.workspaces_of(&organization_id(organization), &page).await.unwrap();
+        found.into_iter().map(|workspace| workspace.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(page("group", None, 10).await, ["B", "a-1", "a.1", "b"]);
+    assert_eq!(page("group", None, 2).await, ["B", "a-1"]);
+    assert_eq!(page("group", Some("a-1"), 2).await, ["a.1", "b"]);
+    assert_eq!(page("other", None, 10).await, ["a"]);
+    assert!(page("group", Some("b"), 2).await.is_empty() && page("nobody", None, 2).await.is_empty());
+}
+
 pub async fn deleting_an_organization_takes_its_keys_and_leaves_other_owners(Fresh { store, .. }: Fresh) {
     let group = organization(&*store, "group").await;
     let gone = [pool_of(&group, "openai"), pool_of(&group, "exa")];
