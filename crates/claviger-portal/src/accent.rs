@@ -6,8 +6,9 @@ use std::fmt;
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, StatusCode};
+use http::{StatusCode, Uri};
+
+use crate::assets;
 
 /// A colour: red, green, blue. Prints as six digits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,15 +89,9 @@ impl fmt::Display for Colour {
 }
 
 /// `/portal/accent/rrggbb.css`. A page may not say a colour in itself: its policy forbids styles beside the sheets'.
-pub(crate) async fn sheet(Path(file): Path<String>) -> Response {
+pub(crate) async fn sheet(Path(file): Path<String>, address: Uri) -> Response {
     match file.strip_suffix(".css").and_then(Colour::parse) {
-        Some(accent) => {
-            let headers = [
-                (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-                (CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
-            ];
-            (headers, accent.style()).into_response()
-        }
+        Some(accent) => assets::asset(&address, assets::CSS, accent.style()),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }

@@ -11,7 +11,7 @@ use http::{HeaderValue, StatusCode};
 use crate::look::Look;
 use crate::text::{self, ENGLISH, Saying, Text};
 use crate::visitor::Visitor;
-use crate::{Portal, Shared};
+use crate::{Portal, Shared, assets};
 
 /// The page in the place of the one that was asked for.
 pub(crate) struct Refused(Box<Response>);
@@ -87,6 +87,16 @@ impl Frame {
             admin: false,
             embedded: false,
         }
+    }
+
+    /// Where an asset is.
+    pub(crate) fn asset(&self, name: &str) -> String {
+        assets::address(&self.base, name)
+    }
+
+    /// Where the style sheet of the look's accent is, where it has one.
+    pub(crate) fn accent(&self) -> Option<String> {
+        self.look.accent().map(|accent| self.asset(&format!("accent/{accent}.css")))
     }
 
     /// Around a page of a session.

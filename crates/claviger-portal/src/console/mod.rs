@@ -24,10 +24,8 @@ use axum::Router;
 use axum::middleware;
 use axum::routing::{any, get, post};
 use claviger_app::App;
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 
-use crate::{Portal, headers};
+use crate::{Portal, assets, headers};
 
 /// What a node knows of itself, and the app does not. No part of it is secret.
 #[derive(Clone, Debug)]
@@ -65,7 +63,7 @@ pub fn router(app: Arc<App>, node: Node) -> Router {
     let routes = Router::new()
         .route("/console", get(overview::overview))
         .route("/console/", get(overview::home))
-        .route("/console/console.css", get(style))
+        .route("/console/console.css", get(assets::console_style))
         .route("/console/sign-in", get(overview::home).post(entry::sign_in))
         .route("/console/sign-out", post(entry::sign_out))
         .route("/console/sessions", get(entry::sessions))
@@ -103,13 +101,4 @@ fn keys_of(routes: Router<Shared>, owner: &str) -> Router<Shared> {
         .route(&format!("{key}/switch"), post(keys::switch))
         .route(&format!("{key}/test"), post(keys::test))
         .route(&format!("{key}/delete"), get(keys::delete_form).post(keys::delete))
-}
-
-async fn style() -> ([(HeaderName, HeaderValue); 2], &'static str) {
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-        // As with the portal's: an hour is the longest that an old one may be seen.
-        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
-    ];
-    (headers, include_str!("../../assets/console.css"))
 }

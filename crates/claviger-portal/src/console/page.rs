@@ -11,6 +11,7 @@ use claviger_app::{StoreError, TooManyAttempts};
 use http::header::RETRY_AFTER;
 use http::{HeaderValue, StatusCode};
 
+use crate::assets;
 use crate::console::operator::Entered;
 use crate::console::{Console, Shared, text};
 use crate::key_form::KeyTrouble;
@@ -72,6 +73,16 @@ impl Frame {
             form: String::new(),
             notice: None,
         }
+    }
+
+    /// Where an asset of the portal's is.
+    pub(crate) fn portal_asset(&self, name: &str) -> String {
+        assets::address(&self.portal, name)
+    }
+
+    /// Where one of the console's own is.
+    pub(crate) fn asset(&self, name: &str) -> String {
+        assets::address(&self.base, name)
     }
 
     /// Around a page of a session, which may belong to no part of the console.

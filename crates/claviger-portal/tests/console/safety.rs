@@ -126,8 +126,12 @@ async fn every_answer_keeps_other_pages_scripts_and_caches_away() {
             answer.assert_lacks(forbidden);
         }
     }
-    let style = browser.get("/console/console.css").await;
-    assert_eq!((style.status, style.header("content-type")), (StatusCode::OK, "text/css; charset=utf-8"));
+    let page = browser.page("/console").await;
+    let version = page.between("href=\"/console/console.css", "\"");
+    for (address, kept) in [(version, "public, max-age=31536000, immutable"), ("", "no-store")] {
+        let style = browser.page(&format!("/console/console.css{address}")).await;
+        assert_eq!((style.header("content-type"), style.header(CACHE_CONTROL)), ("text/css; charset=utf-8", kept));
+    }
 }
 
 #[tokio::test]

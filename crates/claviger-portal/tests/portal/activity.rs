@@ -383,7 +383,7 @@ async fn a_full_page_is_small_and_needs_no_style_or_script_of_its_own() {
     let browser = world.admin().await;
     let page = browser.get(&format!("{PAGE}?range=24h")).await;
     assert_eq!((sentences(&page).len(), page.text.matches("role=\"img\"").count()), (50, 10));
-    let style = browser.get("/portal/activity.css").await;
+    let style = browser.get(page.asset("activity.css")).await;
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
     assert!(page.text.len() + style.text.len() < 90_000, "{} + {}", page.text.len(), style.text.len());
     for inline in ["style=", "<style", "onclick", "<script>"] {

@@ -5,6 +5,7 @@ use claviger_core::Owner;
 use claviger_core::portal::{PortalMode, PortalRole};
 use claviger_testkit::random_secret;
 use http::StatusCode;
+use http::header::CACHE_CONTROL;
 
 use crate::world::{ADD, Browser, OPENAI, World};
 
@@ -25,8 +26,9 @@ async fn the_first_page_has_every_provider_in_its_section_and_is_small() {
     }
     page.assert_shows("3 keys, all working");
     let mut size = page.text.len();
-    for asset in ["style.css", "portal.js", "icons.svg", "accent/2f4bc7.css"] {
-        size += browser.get(&format!("/portal/{asset}")).await.text.len();
+    for asset in ["style.css", "portal.js", "icon.svg", "icons.svg", "accent/2f4bc7.css"] {
+        let address = page.asset(asset);
+        size += browser.get(address).await.text.len();
     }
     assert!(size < 60_000, "{size} bytes with all that it loads");
 }
@@ -139,14 +141,14 @@ async fn the_look_is_taken_from_the_address_and_remembered() {
     let browser = world.admin().await;
     let page = browser.get("/portal?theme=dark&accent=%23FFcc00&density=compact").await;
     page.assert_shows("data-theme=\"dark\" data-density=\"compact\"");
-    page.assert_shows("href=\"/portal/accent/ffcc00.css\"");
+    page.assert_shows("href=\"/portal/accent/ffcc00.css?v=");
     let cookie = "claviger_look=dark.ffcc00.compact";
     assert_eq!(page.header("set-cookie"), format!("{cookie}; Path=/; HttpOnly; SameSite=Lax; Secure"));
     let later = Browser { cookie: format!("{}; {cookie}", browser.cookie), ..world.admin().await };
     let page = later.get(OPENAI).await;
     assert_eq!(page.header("set-cookie"), "");
     page.assert_shows("data-theme=\"dark\" data-density=\"compact\"");
-    page.assert_shows("href=\"/portal/accent/ffcc00.css\"");
+    page.assert_shows("href=\"/portal/accent/ffcc00.css?v=");
     let page = later.get("/portal?theme=auto&density=comfortable").await;
     page.assert_lacks("data-theme");
     page.assert_lacks("data-density");
@@ -180,11 +182,29 @@ async fn a_provider_has_its_picture_or_its_first_letter() {
     let world = World::new().await;
     let browser = world.admin().await;
     let page = browser.get("/portal").await;
-    page.assert_shows("<use href=\"/portal/icons.svg#anthropic\"/>");
+    page.assert_shows(&format!("<use href=\"{}#anthropic\"/>", page.asset("icons.svg")));
     page.assert_shows("aria-hidden=\"true\">O</span>");
     let icons = browser.get("/portal/icons.svg").await;
     for symbol in icons.text.split("<symbol id=\"").skip(1) {
         let id = symbol.split('"').next().unwrap();
         assert!(world.test.app.catalogue.get(id).is_some(), "{id} is in the catalogue");
+    }
+}
+
+#[tokio::test]
+async fn what_pages_load_is_kept_for_good_under_the_address_of_its_version_alone() {
+    let world = World::new().await;
+    let browser = world.admin().await;
+    let page = browser.get("/portal?accent=2f4bc7").await;
+    for asset in ["style.css", "portal.js", "icon.svg", "icons.svg", "accent/2f4bc7.css"] {
+        let address = page.asset(asset);
+        let kept = browser.get(address).await;
+        assert_eq!((kept.status, kept.header(CACHE_CONTROL)), (StatusCode::OK, "public, max-age=31536000, immutable"));
+        // What another release's page asks for while nodes are replaced.
+        for other in [address.split('?').next().unwrap(), &format!("/portal/{asset}?v=0"), &format!("{address}0")] {
+            let passing = browser.get(other).await;
+            assert_eq!((passing.status, passing.header(CACHE_CONTROL)), (StatusCode::OK, "no-store"), "{other}");
+            assert_eq!(passing.text, kept.text);
+        }
     }
 }

@@ -116,8 +116,8 @@ async fn every_answer_keeps_other_pages_scripts_and_caches_away() {
         assert_eq!(answer.header(X_CONTENT_TYPE_OPTIONS), "nosniff");
         assert_eq!(answer.header(REFERRER_POLICY), "same-origin");
         assert_eq!(answer.header(CACHE_CONTROL), "no-store");
-        let own = "<script src=\"/portal/portal.js\" defer></script>";
-        assert_eq!((answer.text.matches("<script").count(), answer.text.matches(own).count()), (1, 1), "{path}");
+        let own = format!("<script src=\"{}\" defer></script>", answer.asset("portal.js"));
+        assert_eq!((answer.text.matches("<script").count(), answer.text.matches(&own).count()), (1, 1), "{path}");
         for forbidden in ["<style", "style=\"", "onclick", "javascript:"] {
             answer.assert_lacks(forbidden);
         }

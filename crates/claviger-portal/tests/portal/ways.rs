@@ -140,7 +140,7 @@ async fn without_https_and_below_a_path_cookie_and_addresses_follow() {
     assert!(pair.starts_with("claviger_portal=clv_"), "{pair}");
     assert_eq!(attributes, "Path=/; HttpOnly; SameSite=Lax; Max-Age=86400");
     let page = world.send(Request::get("/portal").header(COOKIE, pair).body(Body::empty()).unwrap()).await;
-    page.assert_shows("href=\"/keys/portal/style.css\"");
+    page.assert_shows("href=\"/keys/portal/style.css?v=");
     page.assert_shows("href=\"/keys/portal/providers/openai\"");
 }
 

@@ -52,6 +52,13 @@ impl Answer {
     pub(crate) fn assert_lacks(&self, words: &str) {
         assert!(!self.text.contains(words), "“{words}” in {}: {}", self.status, self.text);
     }
+
+    /// The address at which the page has something that it loads.
+    #[track_caller]
+    pub(crate) fn asset(&self, name: &str) -> &str {
+        let found = self.text.split(['"', '#']).find(|part| part.starts_with(&format!("/portal/{name}?v=")));
+        found.unwrap_or_else(|| panic!("no {name} in {}", self.text))
+    }
 }
 
 impl World {
