@@ -86,6 +86,8 @@ async fn what_is_wrong_is_said_in_the_dialog_where_it_was_typed() {
         scene.person.sends("Add key").await;
         scene.person.sees("OpenAI does not accept this key, so it was not saved.").await;
         assert_eq!(scene.person.value_of("Label").await, "Typo", "what was typed is lost");
+        assert_eq!(scene.person.value_of("API key").await, "", "the refused key is still there");
+        scene.person.has_focus_on("API key").await;
         scene.person.assert_accessible().await;
         assert_eq!(scene.stored().await, []);
     });

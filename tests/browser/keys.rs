@@ -135,6 +135,7 @@ async fn a_key_that_is_there_already_is_named() {
         scene.person.sends("Add key").await;
         scene.person.sees("This key is here already, as “Production”.").await;
         assert_eq!(scene.person.value_of("Label").await, "Again", "what was typed is lost");
+        assert_eq!(scene.person.value_of("API key").await, "", "the refused key is still there");
         scene.person.assert_accessible().await;
         assert_eq!(scene.stored().await.len(), 1);
     });

@@ -70,7 +70,8 @@
     region.replaceChildren(...nodes);
     for (const { id, value, checked } of kept) {
       const field = byId(id);
-      if (field) Object.assign(field, { value, checked });
+      // A key that was refused goes: nobody sees what is in its field, so that it could not be mended there.
+      if (field && !field.matches('[name=secret][aria-invalid]')) Object.assign(field, { value, checked });
     }
     if (opened && kept.length && byId(opened.id)) byId(opened.id).open = true;
     enhance(region);
