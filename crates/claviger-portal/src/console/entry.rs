@@ -45,7 +45,7 @@ struct SignInPage {
 }
 
 fn sign_in_page(console: &Console, status: StatusCode, why: &'static str, wrong: &'static str) -> Response {
-    render(status, &SignInPage { frame: Frame::bare(console, "Sign in"), why, wrong })
+    render(status, &SignInPage { frame: Frame::bare(console, text::SIGN_IN), why, wrong })
 }
 
 /// Asks for the root token, in the place of any page.
@@ -116,7 +116,7 @@ pub(crate) async fn sessions(entered: Entered) -> Result<Response, Refused> {
         ends: minute(session.expires_at),
         is_own: session.id == operator.session.id,
     });
-    let frame = entered.frame(Place::Sessions, "Console sessions");
+    let frame = entered.frame(Place::Sessions, text::CONSOLE_SESSIONS);
     Ok(render(StatusCode::OK, &SessionsPage { frame, sessions: shown.collect(), next: next.unwrap_or_default() }))
 }
 

@@ -86,7 +86,10 @@ struct PlatformPage {
 pub(crate) async fn platform(entered: Entered) -> Result<Response, Refused> {
     let pools = pools(&entered, &Owner::Platform).await?;
     let address = format!("{}{}", entered.console.base, owner::path(&Owner::Platform));
-    Ok(render(StatusCode::OK, &PlatformPage { frame: entered.frame(Place::Platform, "Platform keys"), address, pools }))
+    Ok(render(
+        StatusCode::OK,
+        &PlatformPage { frame: entered.frame(Place::Platform, text::PLATFORM_KEYS), address, pools },
+    ))
 }
 
 fn named(entered: &Entered, names: &HashMap<String, String>) -> Result<Owner, Refused> {
@@ -124,7 +127,7 @@ fn new_page(
         is_chosen: provider.id.as_str() == chosen,
     });
     let page = NewPage {
-        frame: entered.frame(owner::place(owner), "Add a key"),
+        frame: entered.frame(owner::place(owner), text::ADD_A_KEY),
         owner: owner.to_string(),
         address: format!("{}{}", entered.console.base, owner::path(owner)),
         providers: providers.collect(),

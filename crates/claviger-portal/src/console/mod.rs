@@ -2,8 +2,7 @@
 //!
 //! Whoever holds the root token signs in with it and is known by the session's cookie from then on, as in the portal; the
 //! root token itself is in no cookie, page, address or log. Every page works without scripts, and every write is a form of
-//! the session's own. What is secret and new, a token or a link, is on the one page that answers the form. Labels of the
-//! pages stand in their templates, in English alone; what code chooses to say is in `text.rs`.
+//! the session's own. What is secret and new, a token or a link, is on the one page that answers the form.
 
 mod entry;
 mod keys;

@@ -87,7 +87,7 @@ async fn list_page(entered: &Entered, status: StatusCode, typed: Typed) -> Resul
     let last = organizations.last().filter(|_| more);
     let next = last.map(|last| format!("{base}/organizations?cursor={}", encoded(last.id.as_str())));
     let page = OrganizationsPage {
-        frame: entered.frame(Place::Organizations, "Organizations"),
+        frame: entered.frame(Place::Organizations, text::ORGANIZATIONS),
         organizations: organizations.iter().map(|organization| shown(base, organization)).collect(),
         next: next.unwrap_or_default(),
         typed,
@@ -201,7 +201,7 @@ pub(crate) async fn lend(Path(segment): Path<String>, Posted { entered, fields }
 }
 
 fn delete_page(entered: &Entered, organization: &Organization, status: StatusCode, wrong: &'static str) -> Response {
-    let title = text::delete_title("organization", organization.id.as_str());
+    let title = text::delete_title(text::AN_ORGANIZATION, organization.id.as_str());
     let page = DeletePage {
         frame: entered.frame(Place::Organizations, &title),
         id: organization.id.to_string(),

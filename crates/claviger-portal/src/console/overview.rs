@@ -76,11 +76,11 @@ pub(crate) async fn overview(entered: Entered) -> Result<Response, Refused> {
                 address: if path.is_empty() { String::new() } else { format!("{}{path}", console.base) },
             };
             vec![
-                shown("Workspaces", counts.workspaces, "/workspaces"),
-                shown("Organizations", counts.organizations, "/organizations"),
-                shown("Provider keys", counts.keys, ""),
-                shown("Tokens", counts.tokens, "/tokens"),
-                shown("Webhooks", counts.webhooks, ""),
+                shown(text::WORKSPACES, counts.workspaces, "/workspaces"),
+                shown(text::ORGANIZATIONS, counts.organizations, "/organizations"),
+                shown(text::PROVIDER_KEYS, counts.keys, ""),
+                shown(text::TOKENS, counts.tokens, "/tokens"),
+                shown(text::WEBHOOKS, counts.webhooks, ""),
             ]
         }
         Err(error) => {
@@ -89,13 +89,13 @@ pub(crate) async fn overview(entered: Entered) -> Result<Response, Refused> {
         }
     };
     let checks = checks(console).await;
-    Ok(render(StatusCode::OK, &OverviewPage { frame: entered.frame(Place::Overview, "Overview"), counts, checks }))
+    Ok(render(StatusCode::OK, &OverviewPage { frame: entered.frame(Place::Overview, text::OVERVIEW), counts, checks }))
 }
 
 pub(crate) async fn health(entered: Entered) -> Result<Response, Refused> {
     let console = &entered.console;
     let page = HealthPage {
-        frame: entered.frame(Place::Health, "Health"),
+        frame: entered.frame(Place::Health, text::HEALTH),
         checks: checks(console).await,
         facts: facts(console),
         master_key: master_key(console),
@@ -106,8 +106,8 @@ pub(crate) async fn health(entered: Entered) -> Result<Response, Refused> {
 
 async fn checks(console: &Console) -> Vec<Check> {
     let (database, is_ready) = database(console).await;
-    let (class, state) = if is_ready { ("well", "Ready") } else { ("broken", "Not ready") };
-    let readiness = Check { label: "This node", class, state: state.to_owned(), detail: String::new() };
+    let (class, state) = if is_ready { ("well", text::READY) } else { ("broken", text::NOT_READY) };
+    let readiness = Check { label: text::THIS_NODE, class, state: state.to_owned(), detail: String::new() };
     vec![readiness, database, feed(console), valkey(console), proof()]
 }
 
@@ -116,10 +116,10 @@ async fn database(console: &Console) -> (Check, bool) {
     let began = app.console.uptime();
     let answered = app.ready().await;
     let took = app.console.uptime().saturating_sub(began);
-    let label = "Database";
+    let label = text::DATABASE;
     match answered {
         Ok(()) => {
-            let state = format!("Answers, in {} ms", took.as_millis());
+            let state = text::answers(took.as_millis());
             (Check { label, class: "well", state, detail: console.node.database.clone() }, true)
         }
         Err(error) => {
@@ -132,38 +132,27 @@ async fn database(console: &Console) -> (Check, bool) {
 fn feed(console: &Console) -> Check {
     let keyring = &console.app().keyring;
     let ago = keyring.heard_ago().map(|ago| text::span(ago.as_secs()));
-    let label = "Changes by other processes";
+    let label = text::CHANGES;
     match (keyring.is_hearing(), ago) {
         (true, Some(ago)) => {
-            Check { label, class: "well", state: "Heard of".to_owned(), detail: format!("Proven {ago} ago.") }
+            Check { label, class: "well", state: text::HEARD_OF.to_owned(), detail: text::proven(&ago) }
         }
         // A process that does not watch has nobody beside it.
-        (true, None) => Check { label, class: "off", state: "Not listened to".to_owned(), detail: String::new() },
-        (false, ago) => Check {
-            label,
-            class: "broken",
-            state: "Not heard of".to_owned(),
-            detail: format!(
-                "Every request asks the database. {}",
-                ago.map_or_else(String::new, |ago| format!("Heard of last {ago} ago."))
-            ),
-        },
+        (true, None) => Check { label, class: "off", state: text::NOT_LISTENED_TO.to_owned(), detail: String::new() },
+        (false, ago) => {
+            Check { label, class: "broken", state: text::NOT_HEARD_OF.to_owned(), detail: text::deaf(ago.as_deref()) }
+        }
     }
 }
 
 fn valkey(console: &Console) -> Check {
-    let label = "Valkey";
+    let label = text::VALKEY;
     match console.app().keyring.sharing() {
-        None => Check {
-            label,
-            class: "off",
-            state: "Not set up".to_owned(),
-            detail: "Each node rotates by itself.".to_owned(),
-        },
+        None => Check { label, class: "off", state: text::NOT_SET_UP.to_owned(), detail: text::ALONE.to_owned() },
         Some(counts) => {
-            let (class, state) = if counts.sharing { ("well", "Turns are shared") } else { ("broken", "Not reached") };
-            let [shared, missed, lost] = [counts.shared, counts.missed, counts.lost].map(grouped);
-            let detail = format!("Turns shared {shared}, missed {missed}; words on rests lost {lost}.");
+            let (class, state) =
+                if counts.sharing { ("well", text::TURNS_SHARED) } else { ("broken", text::NOT_REACHED) };
+            let detail = text::turns([counts.shared, counts.missed, counts.lost].map(grouped));
             Check { label, class, state: state.to_owned(), detail }
         }
     }
@@ -171,15 +160,15 @@ fn valkey(console: &Console) -> Check {
 
 /// A node whose master key is not the database's does not start.
 fn proof() -> Check {
-    let detail = "By what it sealed in this database, when the node started.".to_owned();
-    Check { label: "Master key", class: "well", state: "Proven".to_owned(), detail }
+    let detail = text::PROOF.to_owned();
+    Check { label: text::MASTER_KEY, class: "well", state: text::PROVEN.to_owned(), detail }
 }
 
 /// All that is told of the master key: further facts go here.
 fn master_key(console: &Console) -> Vec<Fact> {
     vec![
-        Fact { label: "Proven", value: "Yes, when this node started".to_owned() },
-        Fact { label: "Comes from", value: console.node.master_key.clone() },
+        Fact { label: text::PROVEN, value: text::PROVEN_AT_START.to_owned() },
+        Fact { label: text::COMES_FROM, value: console.node.master_key.clone() },
     ]
 }
 
@@ -187,15 +176,12 @@ fn facts(console: &Console) -> Vec<Fact> {
     let app = console.app();
     let pools = u64::try_from(app.keyring.pools_in_memory()).unwrap_or(u64::MAX);
     vec![
-        Fact { label: "Version", value: console.node.version.to_owned() },
-        Fact { label: "Running for", value: text::span(app.console.uptime().as_secs()) },
-        Fact { label: "Public address", value: app.portal.public_url().to_owned() },
-        Fact { label: "Database", value: console.node.database.clone() },
-        Fact { label: "Key pools in memory", value: grouped(pools) },
-        Fact {
-            label: "Memory of key pools, about",
-            value: format!("{} KiB", grouped(app.keyring.bytes_in_memory() / 1_024)),
-        },
+        Fact { label: text::VERSION, value: console.node.version.to_owned() },
+        Fact { label: text::UPTIME, value: text::span(app.console.uptime().as_secs()) },
+        Fact { label: text::PUBLIC_ADDRESS, value: app.portal.public_url().to_owned() },
+        Fact { label: text::DATABASE, value: console.node.database.clone() },
+        Fact { label: text::POOLS, value: grouped(pools) },
+        Fact { label: text::MEMORY, value: text::kibibytes(&grouped(app.keyring.bytes_in_memory() / 1_024)) },
     ]
 }
 

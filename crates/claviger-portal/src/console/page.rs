@@ -32,13 +32,13 @@ pub(crate) enum Place {
 
 impl Place {
     const ALL: [(Self, &'static str, &'static str); 7] = [
-        (Self::Overview, "Overview", ""),
-        (Self::Workspaces, "Workspaces", "/workspaces"),
-        (Self::Organizations, "Organizations", "/organizations"),
-        (Self::Platform, "Platform keys", "/platform"),
-        (Self::Tokens, "Tokens", "/tokens"),
-        (Self::Health, "Health", "/health"),
-        (Self::Sessions, "Sessions", "/sessions"),
+        (Self::Overview, text::OVERVIEW, ""),
+        (Self::Workspaces, text::WORKSPACES, "/workspaces"),
+        (Self::Organizations, text::ORGANIZATIONS, "/organizations"),
+        (Self::Platform, text::PLATFORM_KEYS, "/platform"),
+        (Self::Tokens, text::TOKENS, "/tokens"),
+        (Self::Health, text::HEALTH, "/health"),
+        (Self::Sessions, text::SESSIONS, "/sessions"),
     ];
 }
 

@@ -5,6 +5,9 @@ use claviger_app::console::COUNT_LIMIT;
 use claviger_core::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::console::text;
+pub(crate) use crate::text::grouped;
+
 /// How many rows a page of a list has.
 pub(crate) const ROWS: usize = 50;
 
@@ -46,18 +49,7 @@ pub(crate) fn minute(at: Timestamp) -> String {
 
 /// A count that may have ended at its limit.
 pub(crate) fn count(count: u64) -> String {
-    if count > u64::from(COUNT_LIMIT) {
-        format!("more than {}", grouped(u64::from(COUNT_LIMIT)))
-    } else {
-        grouped(count)
-    }
-}
-
-/// A number with its thousands set apart.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
+    if count > u64::from(COUNT_LIMIT) { text::more_than(&grouped(u64::from(COUNT_LIMIT))) } else { grouped(count) }
 }
 
 #[cfg(test)]
@@ -65,8 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped_and_end_at_their_limit() {
-        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+    fn counts_end_at_their_limit() {
         assert_eq!([100_000, 100_001].map(count), ["100,000", "more than 100,000"]);
     }
 

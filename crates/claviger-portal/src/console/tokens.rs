@@ -56,16 +56,7 @@ struct TokensPage {
     /// Where the list goes on; empty where it does not.
     next: String,
     typed: Typed,
-    roles: [(&'static str, &'static str); 4],
 }
-
-/// The roles, with what each is for.
-const ROLES: [(&str, &str); 4] = [
-    ("runtime", "Runtime: sends requests for one workspace"),
-    ("admin", "Admin: manages one workspace"),
-    ("member", "Member: looks at one workspace"),
-    ("service", "Service: the product’s backend, every workspace"),
-];
 
 /// What the form for a token says of itself.
 #[derive(Default)]
@@ -186,12 +177,11 @@ async fn list_page(entered: &Entered, status: StatusCode, typed: Typed) -> Resul
     let last = found.last().filter(|_| more);
     let next = last.map(|last| format!("{base}/tokens?workspace={}&cursor={}", encoded(&of), last.id));
     let page = TokensPage {
-        frame: entered.frame(Place::Tokens, "Tokens"),
+        frame: entered.frame(Place::Tokens, text::TOKENS),
         of,
         tokens: found.iter().map(|token| shown(base, token)).collect(),
         next: next.unwrap_or_default(),
         typed,
-        roles: ROLES,
     };
     Ok(render(status, &page))
 }
@@ -204,8 +194,8 @@ pub(crate) async fn create(Posted { entered, fields }: Posted) -> Result<Respons
         match entered.console.app().tokens.create(&permit, create).await {
             Ok((token, record)) => {
                 let page = SecretPage {
-                    frame: entered.frame(Place::Tokens, "A new token"),
-                    label: "Token",
+                    frame: entered.frame(Place::Tokens, text::NEW_TOKEN),
+                    label: text::TOKEN,
                     secret: Zeroizing::new(token.reveal_once().to_owned()),
                     hint: text::token_hint(&record.name, record.id.as_str()),
                     address: format!("{}/tokens", entered.console.base),
@@ -235,7 +225,7 @@ async fn found(entered: &Entered, id: &str) -> Result<TokenRecord, Refused> {
 
 pub(crate) async fn delete_form(Path(id): Path<String>, entered: Entered) -> Result<Response, Refused> {
     let token = found(&entered, &id).await?;
-    let frame = entered.frame(Place::Tokens, &text::delete_title("token", &token.name));
+    let frame = entered.frame(Place::Tokens, &text::delete_title(text::A_TOKEN, &token.name));
     Ok(render(StatusCode::OK, &DeletePage { frame, token: shown(&entered.console.base, &token) }))
 }
 

@@ -157,7 +157,7 @@ pub(crate) struct DeletePage {
 }
 
 fn delete_page(entered: &Entered, workspace: &Workspace, status: StatusCode, wrong: &'static str) -> Response {
-    let title = text::delete_title("workspace", workspace.id.as_str());
+    let title = text::delete_title(text::A_WORKSPACE, workspace.id.as_str());
     let page = DeletePage {
         frame: entered.frame(Place::Workspaces, &title),
         id: workspace.id.to_string(),
@@ -242,8 +242,8 @@ pub(crate) async fn link(Path(segment): Path<String>, Posted { entered, fields }
         other => entered.refuse(crate::console::page::Trouble::Failed(Box::new(other))),
     })?;
     let page = SecretPage {
-        frame: entered.frame(Place::Workspaces, "A link to the portal"),
-        label: "Link",
+        frame: entered.frame(Place::Workspaces, text::NEW_LINK),
+        label: text::LINK,
         secret: portal.reveal_url(&link),
         hint: text::link_hint(link.pass.grant.role, &minute(link.pass.expires_at)),
         address: format!("{}{}", entered.console.base, owner::path(&of(&workspace))),

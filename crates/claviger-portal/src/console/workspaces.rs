@@ -139,11 +139,11 @@ async fn list_page(entered: &Entered, status: StatusCode, typed: TypedWorkspace)
         }
     });
     let (found_in, other) = match by {
-        By::Id => ("ids", By::Name),
-        By::Name => ("names", By::Id),
+        By::Id => (text::IDS, By::Name),
+        By::Name => (text::NAMES, By::Id),
     };
     let page = WorkspacesPage {
-        frame: entered.frame(Place::Workspaces, "Workspaces"),
+        frame: entered.frame(Place::Workspaces, text::WORKSPACES),
         found_in,
         elsewhere: if search.is_empty() { String::new() } else { at(other) },
         workspaces: workspaces.iter().map(|workspace| shown(base, workspace)).collect(),
