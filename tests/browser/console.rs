@@ -113,6 +113,7 @@ async fn tour(scene: &mut Scene) {
     let acme = format!("/console/workspaces/{WORKSPACE}");
     for path in [
         "/console/health",
+        "/console/master-keys",
         "/console/workspaces",
         "/console/workspaces?search=ac",
         "/console/workspaces?search=no-such",

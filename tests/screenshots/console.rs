@@ -15,6 +15,7 @@ pub(crate) async fn take(demo: &Demo, camera: &mut Camera) {
     let key = format!("{workspace}/keys/{}", demo.key("openai", "Production").await);
     for (path, name) in [
         ("/console/health", "console-health"),
+        ("/console/master-keys", "console-master-keys"),
         ("/console/workspaces", "console-workspaces"),
         ("/console/workspaces?search=no-such", "console-workspaces-nothing-found"),
         (&workspace, "console-workspace"),

@@ -110,6 +110,12 @@ impl TestApp {
         self.beside_with_master_keys(other.into()).await
     }
 
+    /// Another app on the same database, with another master key to be put into use besides.
+    pub async fn beside_with_next_master_key(&self) -> Self {
+        let next = MasterKey::parse(&MasterKey::generate().expect("randomness")).expect("a master key");
+        self.beside_with_master_keys(MasterKeys::new(next, [self.master_key()])).await.expect("an app")
+    }
+
     /// Tries to start on the same database with these master keys.
     pub async fn beside_with_master_keys(&self, keys: MasterKeys) -> Result<Self, StartError> {
         let settings = TestSettings { catalogue: self.app.catalogue.clone(), ..TestSettings::default() };

@@ -6,6 +6,7 @@
 
 mod entry;
 mod keys;
+mod master_keys;
 mod operator;
 mod organizations;
 mod overview;
@@ -67,6 +68,7 @@ pub fn router(app: Arc<App>, node: Node) -> Router {
         .route("/console/sign-out", post(entry::sign_out))
         .route("/console/sessions", get(entry::sessions))
         .route("/console/sessions/{session}/end", post(entry::end))
+        .route("/console/master-keys", get(master_keys::show))
         .route("/console/health", get(overview::health))
         .route("/console/workspaces", get(workspaces::list).post(workspaces::create))
         .route("/console/workspaces/{workspace}", get(workspace::show).post(workspace::change))

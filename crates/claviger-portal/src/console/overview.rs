@@ -8,7 +8,7 @@ use http::StatusCode;
 use crate::console::operator::Entered;
 use crate::console::page::{Frame, Place};
 use crate::console::show::{self, grouped};
-use crate::console::{Console, Shared, text};
+use crate::console::{Console, Shared, master_keys, text};
 use crate::page::{Refused, render, see};
 
 /// A number that is of interest, with where to see what it counts.
@@ -20,13 +20,13 @@ struct CountShown {
 }
 
 /// Something that is well or not.
-struct Check {
-    label: &'static str,
+pub(crate) struct Check {
+    pub(crate) label: &'static str,
     /// A word for the style sheet: `well`, `resting`, `broken` or `off`.
-    class: &'static str,
-    state: String,
+    pub(crate) class: &'static str,
+    pub(crate) state: String,
     /// What follows from it; empty for nothing.
-    detail: String,
+    pub(crate) detail: String,
 }
 
 /// A fact of a node.
@@ -56,8 +56,6 @@ struct HealthPage {
     frame: Frame,
     checks: Vec<Check>,
     facts: Vec<Fact>,
-    /// What is to be told of the master key.
-    master_key: Vec<Fact>,
     attempts: Vec<Attempts>,
 }
 
@@ -88,7 +86,7 @@ pub(crate) async fn overview(entered: Entered) -> Result<Response, Refused> {
             Vec::new()
         }
     };
-    let checks = checks(console).await;
+    let checks = checks(&entered).await;
     Ok(render(StatusCode::OK, &OverviewPage { frame: entered.frame(Place::Overview, text::OVERVIEW), counts, checks }))
 }
 
@@ -96,19 +94,19 @@ pub(crate) async fn health(entered: Entered) -> Result<Response, Refused> {
     let console = &entered.console;
     let page = HealthPage {
         frame: entered.frame(Place::Health, text::HEALTH),
-        checks: checks(console).await,
+        checks: checks(&entered).await,
         facts: facts(console),
-        master_key: master_key(console),
         attempts: attempts(console),
     };
     Ok(render(StatusCode::OK, &page))
 }
 
-async fn checks(console: &Console) -> Vec<Check> {
+async fn checks(entered: &Entered) -> Vec<Check> {
+    let console = &*entered.console;
     let (database, is_ready) = database(console).await;
     let (class, state) = if is_ready { ("well", text::READY) } else { ("broken", text::NOT_READY) };
     let readiness = Check { label: text::THIS_NODE, class, state: state.to_owned(), detail: String::new() };
-    vec![readiness, database, feed(console), valkey(console), proof()]
+    vec![readiness, database, feed(console), valkey(console), master_keys::check(entered).await]
 }
 
 async fn database(console: &Console) -> (Check, bool) {
@@ -158,20 +156,6 @@ fn valkey(console: &Console) -> Check {
     }
 }
 
-/// A node whose master key is not the database's does not start.
-fn proof() -> Check {
-    let detail = text::PROOF.to_owned();
-    Check { label: text::MASTER_KEY, class: "well", state: text::PROVEN.to_owned(), detail }
-}
-
-/// All that is told of the master key: further facts go here.
-fn master_key(console: &Console) -> Vec<Fact> {
-    vec![
-        Fact { label: text::PROVEN, value: text::PROVEN_AT_START.to_owned() },
-        Fact { label: text::COMES_FROM, value: console.node.master_key.clone() },
-    ]
-}
-
 fn facts(console: &Console) -> Vec<Fact> {
     let app = console.app();
     let pools = u64::try_from(app.keyring.pools_in_memory()).unwrap_or(u64::MAX);
@@ -180,6 +164,7 @@ fn facts(console: &Console) -> Vec<Fact> {
         Fact { label: text::UPTIME, value: text::span(app.console.uptime().as_secs()) },
         Fact { label: text::PUBLIC_ADDRESS, value: app.portal.public_url().to_owned() },
         Fact { label: text::DATABASE, value: console.node.database.clone() },
+        Fact { label: text::MASTER_KEY, value: console.node.master_key.clone() },
         Fact { label: text::POOLS, value: grouped(pools) },
         Fact { label: text::MEMORY, value: text::kibibytes(&grouped(app.keyring.bytes_in_memory() / 1_024)) },
     ]

@@ -26,17 +26,19 @@ pub(crate) enum Place {
     Organizations,
     Platform,
     Tokens,
+    MasterKeys,
     Health,
     Sessions,
 }
 
 impl Place {
-    const ALL: [(Self, &'static str, &'static str); 7] = [
+    const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::Overview, text::OVERVIEW, ""),
         (Self::Workspaces, text::WORKSPACES, "/workspaces"),
         (Self::Organizations, text::ORGANIZATIONS, "/organizations"),
         (Self::Platform, text::PLATFORM_KEYS, "/platform"),
         (Self::Tokens, text::TOKENS, "/tokens"),
+        (Self::MasterKeys, text::MASTER_KEYS, "/master-keys"),
         (Self::Health, text::HEALTH, "/health"),
         (Self::Sessions, text::SESSIONS, "/sessions"),
     ];

@@ -126,12 +126,35 @@ pub(crate) fn more_than(count: &str) -> String {
     format!("more than {count}")
 }
 
-// The master key.
+// Master keys.
 pub(crate) const MASTER_KEY: &str = "Master key";
+pub(crate) const MASTER_KEYS: &str = "Master keys";
+pub(crate) const MASTER_KEYS_LEAD: &str = "Each owner that has keys has a data key, and every data key is sealed under a master key: new ones under the one in use. Which master keys are given is told of the node that answered.";
+pub(crate) const DATA_KEYS: &str = "Data keys";
+pub(crate) const STANDING: &str = "How it stands";
+pub(crate) const IN_USE: &str = "In use";
+pub(crate) const STILL_NEEDED: &str = "Still needed";
+pub(crate) const CAN_BE_WITHDRAWN: &str = "Can be withdrawn";
+pub(crate) const COMES_INTO_USE: &str = "Comes into use by a rotation";
+pub(crate) const GIVEN: &str = "Given";
+pub(crate) const NOT_GIVEN: &str = "Not given";
+pub(crate) const NOTHING_LEFT: &str = "Every data key is sealed under the master key in use.";
 pub(crate) const PROVEN: &str = "Proven";
 pub(crate) const PROOF: &str = "By what it sealed in this database, when the node started.";
-pub(crate) const PROVEN_AT_START: &str = "Yes, when this node started";
-pub(crate) const COMES_FROM: &str = "Comes from";
+pub(crate) const NEEDED_NOT_GIVEN: &str = "One that is needed is not given to this node";
+pub(crate) const DAMAGED: &str = "Data keys are damaged";
+pub(crate) const BEING_CHANGED: &str = "Being changed";
+pub(crate) const NOT_KNOWN: &str = "Not known";
+
+pub(crate) fn left(count: &str) -> String {
+    format!(
+        "Data keys that are still sealed under older master keys: {count}. The command claviger master-key rotate seals them anew."
+    )
+}
+
+pub(crate) fn damaged(count: &str) -> String {
+    format!("Data keys that are damaged: {count}. They name a master key that was never in use.")
+}
 
 // Workspaces.
 pub(crate) const FIND_WORKSPACE: &str = "Find a workspace";

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use claviger_app::access::{ManageWorkspaces, Principal};
 use claviger_app::workspaces::PutWorkspace;
+use claviger_core::Owner;
+use tokio::sync::Notify;
 
 use crate::world::{Answer, Browser, World};
 
@@ -121,6 +123,64 @@ async fn the_overview_counts_and_tells_how_everything_is() {
     for words in ["0.0.0-test", "https://keys.example.com", "the file master.key", "Running for", "None yet."] {
         health.assert_shows(words);
     }
+}
+
+/// What the page of master keys says of each: its id, and the texts of its row.
+async fn master_keys(browser: &Browser<'_>) -> Vec<(String, Vec<String>)> {
+    let page = browser.page("/console/master-keys").await;
+    let rows = page.text.split("<th scope=\"row\"><code>").skip(1);
+    let texts = |row: &str| row.split('>').map(|part| part.split('<').next().unwrap().trim().to_owned()).collect();
+    let rows = rows.map(|row| row.split("</tr>").next().unwrap().split_once("</code>").unwrap());
+    rows.map(|(id, row)| {
+        let texts: Vec<String> = texts(row);
+        (id.to_owned(), texts.into_iter().filter(|text| !text.is_empty()).collect())
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn master_keys_are_shown_with_what_is_sealed_under_each_until_the_old_one_can_be_withdrawn() {
+    let world = World::new().await;
+    let acme = world.test.workspace("acme").await;
+    world.test.key(&acme, "openai").await;
+    world.test.key_of(Owner::Platform, "openai").await;
+    let before = world.operator().await;
+    let old = master_keys(&before).await[0].0.clone();
+    let row = |id: &String, texts: [&str; 3]| (id.clone(), texts.map(str::to_owned).to_vec());
+    assert_eq!(master_keys(&before).await, [row(&old, ["2", "In use", "Given"])]);
+    before.page("/console/master-keys").await.assert_shows("Every data key is sealed under the master key in use.");
+
+    let next = World::of(world.test.beside_with_next_master_key().await).await;
+    let browser = next.operator().await;
+    let new = master_keys(&browser).await[1].0.clone();
+    let rows = [row(&old, ["2", "In use", "Given"]), row(&new, ["0", "Comes into use by a rotation", "Given"])];
+    assert_eq!(master_keys(&browser).await, rows);
+
+    // A rotation that is broken off after the first data key.
+    let begun = Notify::new();
+    let rotating = next.test.app.rotate_master_key(|progress| {
+        if progress.done == 1 {
+            begun.notify_one();
+        }
+    });
+    tokio::select! {
+        biased;
+        ended = rotating => panic!("{ended:?}"),
+        () = begun.notified() => {}
+    }
+    let rows = [row(&new, ["1", "In use", "Given"]), row(&old, ["1", "Still needed", "Given"])];
+    assert_eq!(master_keys(&browser).await, rows);
+    for (page, words) in [("/console", "Being changed"), ("/console/master-keys", "under older master keys: 1.")] {
+        browser.page(page).await.assert_shows(words);
+    }
+    // The node that has the old one alone.
+    assert_eq!(master_keys(&before).await[0], row(&new, ["1", "In use", "Not given"]));
+    before.page("/console").await.assert_shows("One that is needed is not given to this node");
+
+    next.test.app.rotate_master_key(|_| {}).await.unwrap();
+    let rows = [row(&new, ["2", "In use", "Given"]), row(&old, ["0", "Can be withdrawn", "Given"])];
+    assert_eq!(master_keys(&browser).await, rows);
+    browser.page("/console").await.assert_shows("Proven");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ async fn pages(world: &World) -> Vec<String> {
     let mut pages: Vec<String> = [
         "/console",
         "/console/health",
+        "/console/master-keys",
         "/console/sessions",
         "/console/workspaces",
         "/console/workspaces/acme",

@@ -85,7 +85,10 @@ impl World {
     }
 
     pub(crate) async fn with(settings: TestSettings) -> Self {
-        let test = TestApp::with(settings).await;
+        Self::of(TestApp::with(settings).await).await
+    }
+
+    pub(crate) async fn of(test: TestApp) -> Self {
         let root = test.root_token().await;
         let router = console(&test.app);
         Self { test, root, router }
