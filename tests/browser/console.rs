@@ -101,7 +101,8 @@ async fn tour(scene: &mut Scene) {
     scene.has_key("openai", long).await;
     scene.has_key("openai", &"x".repeat(120)).await;
     scene.server.done(Method::PUT, "/api/organizations/group", &json!({"name": "Group"})).await;
-    scene.server.workspace(&"w".repeat(128)).await;
+    let of_group = format!("/api/workspaces/{}", "w".repeat(128));
+    scene.server.done(Method::PUT, &of_group, &json!({"organizationId": "group"})).await;
     scene.server.token(WORKSPACE, "runtime").await;
     scene.opens("/console").await;
     look_at(scene).await;

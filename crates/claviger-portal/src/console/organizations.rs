@@ -13,6 +13,7 @@ use crate::console::operator::{Entered, Posted};
 use crate::console::page::{Frame, Place};
 use crate::console::show::{cut, encoded, minute, of_segment, page as rows};
 use crate::console::workspace::DeletePage;
+use crate::console::workspaces::{self, WorkspaceShown};
 use crate::console::{owner, text};
 use crate::fields::Fields;
 use crate::page::{Refused, render};
@@ -136,6 +137,11 @@ struct OrganizationPage {
     /// This page's own.
     address: String,
     pools: Vec<PoolShown>,
+    workspaces: Vec<WorkspaceShown>,
+    /// Where the list of its workspaces begins; empty where this is the beginning.
+    first: String,
+    /// Where it goes on; empty where it does not.
+    next: String,
     typed: Typed,
 }
 
@@ -146,14 +152,26 @@ async fn whole_page(
     typed: Typed,
 ) -> Result<Response, Refused> {
     let pools = keys::pools(entered, &of(organization)).await?;
+    let permit = entered.may_manage_workspaces()?;
+    let cursor = entered.asked("cursor");
+    let found = entered.console.app().workspaces.of(&permit, &organization.id, &rows(cursor.parse().ok())).await;
+    let mut found = found.map_err(|error| entered.refuse(error))?;
+    let more = cut(&mut found);
+    let base = &entered.console.base;
+    let address = format!("{base}{}", owner::path(&of(organization)));
+    let at = |cursor: &str| format!("{address}{cursor}#workspaces");
+    let next = found.last().filter(|_| more).map(|last| at(&format!("?cursor={}", encoded(last.id.as_str()))));
     let title = organization.name.as_deref().unwrap_or(organization.id.as_str());
     let page = OrganizationPage {
         frame: entered.frame(Place::Organizations, title),
         id: organization.id.to_string(),
         lends: organization.keys_enabled,
         made: minute(organization.created_at),
-        address: format!("{}{}", entered.console.base, owner::path(&of(organization))),
         pools,
+        workspaces: found.iter().map(|workspace| workspaces::shown(base, workspace)).collect(),
+        first: if cursor.is_empty() { String::new() } else { at("") },
+        next: next.unwrap_or_default(),
+        address,
         typed,
     };
     Ok(render(status, &page))

@@ -215,6 +215,8 @@ pub(crate) const LENDS: &str = "Its workspaces use its keys for providers for wh
 pub(crate) const LENDS_NOT: &str = "It lends no keys. They stay, and can be changed.";
 pub(crate) const STOP_LENDING: &str = "Stop lending";
 pub(crate) const LEND: &str = "Lend its keys";
+pub(crate) const ITS_WORKSPACES: &str = "Its workspaces";
+pub(crate) const NO_WORKSPACES: &str = "No workspace belongs to it.";
 pub(crate) const DELETE_ORGANIZATION: &str = "Delete this organization";
 pub(crate) const AN_ORGANIZATION: &str = "organization";
 

@@ -36,13 +36,13 @@ struct WorkspacesPage {
 
 /// A workspace in the list.
 pub(crate) struct WorkspaceShown {
-    id: String,
-    address: String,
-    name: String,
+    pub(crate) id: String,
+    pub(crate) address: String,
+    pub(crate) name: String,
     /// Empty where it belongs to none.
-    organization: String,
-    organization_address: String,
-    made: String,
+    pub(crate) organization: String,
+    pub(crate) organization_address: String,
+    pub(crate) made: String,
 }
 
 /// What a form for a workspace says of itself.
@@ -155,7 +155,7 @@ async fn list_page(entered: &Entered, status: StatusCode, typed: TypedWorkspace)
     Ok(render(status, &page))
 }
 
-fn shown(base: &str, workspace: &Workspace) -> WorkspaceShown {
+pub(crate) fn shown(base: &str, workspace: &Workspace) -> WorkspaceShown {
     let organization = workspace.organization_id.clone();
     let organization_path = organization.clone().map(|id| owner::path(&Owner::Organization(id)));
     WorkspaceShown {

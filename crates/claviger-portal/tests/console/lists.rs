@@ -51,6 +51,25 @@ async fn workspaces_come_in_pages_of_fifty() {
 }
 
 #[tokio::test]
+async fn an_organizations_workspaces_come_in_pages_on_its_own_page() {
+    let world = World::new().await;
+    let (group, other) = (world.test.organization("group", true).await, world.test.organization("other", true).await);
+    for number in 0..60 {
+        let workspace = world.test.workspace(&format!("w{number:02}")).await;
+        world.test.move_workspace(&workspace, Some(if number == 7 { &other } else { &group })).await;
+    }
+    let browser = world.operator().await;
+    let pages = all_pages(&browser, "/console/organizations/group").await;
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [50, 9]);
+    let all: BTreeSet<_> = pages.concat().into_iter().collect();
+    assert!(all.len() == 59 && !all.contains("w07"), "{all:?}");
+    assert_eq!(ids(&browser.page("/console/organizations/other").await), ["w07"]);
+    browser.page("/console/organizations/other?cursor=w07").await.assert_shows("There are none further on.");
+    world.test.organization("empty", true).await;
+    browser.page("/console/organizations/empty").await.assert_shows("No workspace belongs to it.");
+}
+
+#[tokio::test]
 async fn a_search_is_for_ids_and_where_there_are_none_for_names() {
     let world = World::new().await;
     for number in 0..60 {
