@@ -30,7 +30,8 @@
 //! - Whoever has the database, a backup of it, or the disk, but not the master key, learns no provider key, and cannot
 //!   tell whether two owners have the same one. Within one pool equal fingerprints mean equal keys.
 //! - Whoever can write to the database can delete rows, put an older sealed secret of the same key back, or switch keys
-//!   on and off; they cannot make Claviger use a secret in another place than the one it was sealed for.
+//!   on and off; they cannot make Claviger use a secret in another place than the one it was sealed for. But they can
+//!   write themselves a token, as a token's row holds no more than a hash, and have a running node hand keys out.
 //! - The lengths of secrets show. So do masks: they are stored in plain text, to be shown without opening anything. So do
 //!   the addresses of webhooks.
 //! - Destroying an owner's data key makes that owner's sealed secrets useless in every copy of the database made

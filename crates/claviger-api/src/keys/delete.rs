@@ -5,7 +5,7 @@ use axum::extract::State;
 use claviger_app::access::ManageKeys;
 use claviger_app::keys::ChangeKeyError;
 use claviger_core::{KeyId, ProviderId};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use crate::auth::{self, Allowed};
@@ -48,8 +48,14 @@ pub(crate) struct DeleteKeyRequest {
     /// The provider whose keys are meant.
     #[schema(examples("openai"))]
     provider_id: String,
-    /// The key to delete; absent for every key of the provider.
+    /// The key to delete; absent for every key of the provider. Not null: a caller that lost the id must not lose all keys.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     key_id: Option<String>,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
 }
 
 impl DeleteKeyRequest {
@@ -78,15 +84,17 @@ pub(crate) async fn delete(
     Body(request): Body<DeleteKeyRequest>,
 ) -> Result<Json<Success>, Problem> {
     let (provider, id) = request.check()?;
-    let deleted = match id {
-        Some(id) => api.app.keys.delete(&permit, &provider, &id).await,
+    let deleted = match &id {
+        Some(id) => api.app.keys.delete(&permit, &provider, id).await,
         None => api.app.keys.delete_all(&permit, &provider).await,
     };
     // Keys of a provider that the catalogue has lost can still be deleted, so the catalogue is asked only afterwards.
     let known = api.app.catalogue.get(provider.as_str()).is_some();
-    deleted.map_err(|error| match error {
-        ChangeKeyError::NoKey if !known => DeleteError::UnknownProvider,
-        error => DeleteError::Delete(error),
-    })?;
-    Ok(Json(Success::DONE))
+    match deleted {
+        Ok(()) => Ok(Json(Success::DONE)),
+        Err(ChangeKeyError::NoKey) if !known => Err(DeleteError::UnknownProvider.into()),
+        // Whoever wants none to be left has that.
+        Err(ChangeKeyError::NoKey) if id.is_none() => Ok(Json(Success::DONE)),
+        Err(error) => Err(DeleteError::Delete(error).into()),
+    }
 }

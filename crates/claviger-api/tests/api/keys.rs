@@ -121,8 +121,11 @@ async fn one_key_or_all_of_a_provider_are_deleted() {
     assert_eq!(world.done("DELETE", ACME_KEYS, json!({"providerId": "openai"})).await, json!({"success": true}));
     let left = world.keys().await;
     assert_eq!((left.len(), &left[0]["providerId"]), (1, &json!("anthropic")));
-    let none = world.ask(&world.root, "DELETE", ACME_KEYS, json!({"providerId": "openai"})).await;
-    none.assert_refused(404, "unknown_key", None);
+    // None is left, as was asked for.
+    assert_eq!(world.done("DELETE", ACME_KEYS, json!({"providerId": "openai"})).await, json!({"success": true}));
+    let lost = world.ask(&world.root, "DELETE", ACME_KEYS, json!({"providerId": "anthropic", "keyId": null})).await;
+    lost.assert_refused(400, "invalid_input", Some("keyId"));
+    assert_eq!(world.keys().await.len(), 1);
 }
 
 #[tokio::test]

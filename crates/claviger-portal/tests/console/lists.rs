@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use claviger_app::NodesWithoutIt;
 use claviger_app::access::{ManageWorkspaces, Principal};
+use claviger_app::master_keys::Progress;
 use claviger_app::workspaces::PutWorkspace;
 use claviger_core::Owner;
 use tokio::sync::Notify;
@@ -177,7 +179,7 @@ async fn master_keys_are_shown_with_what_is_sealed_under_each_until_the_old_one_
 
     // A rotation that is broken off after the first data key.
     let begun = Notify::new();
-    let rotating = next.test.app.rotate_master_key(|progress| {
+    let rotating = next.test.app.rotate_master_key(NodesWithoutIt::Wait, |progress: Progress| {
         if progress.done == 1 {
             begun.notify_one();
         }
@@ -196,7 +198,7 @@ async fn master_keys_are_shown_with_what_is_sealed_under_each_until_the_old_one_
     assert_eq!(master_keys(&before).await[0], row(&new, ["1", "In use", "Not given"]));
     before.page("/console").await.assert_shows("One that is needed is not given to this node");
 
-    next.test.app.rotate_master_key(|_| {}).await.unwrap();
+    next.test.app.rotate_master_key(NodesWithoutIt::Wait, |_| {}).await.unwrap();
     let rows = [row(&new, ["2", "In use", "Given"]), row(&old, ["0", "Can be withdrawn", "Given"])];
     assert_eq!(master_keys(&browser).await, rows);
     browser.page("/console").await.assert_shows("Proven");

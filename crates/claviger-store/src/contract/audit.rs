@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use super::Fresh;
 use super::console::session;
 use super::given::{
-    add_number, at, belonging, data_key, fill, hook, key_id, organization, organization_id, pool, pool_of, replace_canary,
-    replacement, somebody, token, webhook, workspace, workspace_id, workspace_of,
+    add_number, at, belonging, data_key, fill, hook, key_id, organization, organization_id, pool, pool_of,
+    replace_canary, replacement, somebody, token, webhook, workspace, workspace_id, workspace_of,
 };
 use super::portal::pass;
 use crate::{AuditFilter, CopyError, KeyChange, OrganizationChange, Page, Store, TrailCopy, WorkspaceChange};
