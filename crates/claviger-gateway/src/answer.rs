@@ -60,10 +60,11 @@ pub(crate) enum Refusal {
     Token(#[from] AuthenticateError),
     #[error(transparent)]
     Forbidden(#[from] GatewayForbidden),
-    #[error("x-claviger-workspace must be 1 to 128 of A-Z a-z 0-9 . _ : -")]
+    #[error("x-claviger-workspace must be there once and be 1 to 128 of A-Z a-z 0-9 . _ : -")]
     WorkspaceName,
-    #[error("there is no provider {0:?}; GET /api/providers lists them")]
-    UnknownProvider(String),
+    /// What stands in its place is not repeated: it could be a key.
+    #[error("there is no provider of this id; GET /api/providers lists them")]
+    UnknownProvider,
     #[error("{0}, so it could lead out of the provider's API")]
     Path(#[from] UnsafePath),
     #[error("this method is not passed on")]
@@ -131,7 +132,7 @@ impl Refusal {
             Self::Forbidden(GatewayForbidden::NoWorkspaceNamed) | Self::WorkspaceName => {
                 (S::BAD_REQUEST, "invalid_request_error", "workspace_required")
             }
-            Self::UnknownProvider(_) | Self::Lease(_, LeaseError::NoProvider) => {
+            Self::UnknownProvider | Self::Lease(_, LeaseError::NoProvider) => {
                 (S::NOT_FOUND, "not_found_error", "unknown_provider")
             }
             Self::Path(_) | Self::TokenInPath => (S::BAD_REQUEST, "invalid_request_error", "invalid_path"),

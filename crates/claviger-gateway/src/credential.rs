@@ -37,12 +37,23 @@ pub(crate) fn find<'a>(
 fn in_headers<'a>(headers: &'a HeaderMap, provider: Option<&Provider>) -> impl Iterator<Item = Cow<'a, [u8]>> {
     let authorization = headers.get_all(AUTHORIZATION).iter().filter_map(|value| in_authorization(value.as_bytes()));
     let own = provider.and_then(|provider| match &provider.auth {
-        Auth::Header { name, .. } => Some(headers.get_all(name.as_str())),
+        Auth::Header { name, prefix } => {
+            let values = headers.get_all(name.as_str()).into_iter();
+            Some(values.map(move |value| without_prefix(value.as_bytes(), prefix)))
+        }
         Auth::Bearer | Auth::Query { .. } | Auth::Body { .. } | Auth::Basic { .. } => None,
     });
     let well_known = KEY_HEADERS.into_iter().flat_map(|name| headers.get_all(name));
-    let plain = well_known.chain(own.into_iter().flatten());
-    authorization.chain(plain.map(|value| Cow::Borrowed(value.as_bytes().trim_ascii())))
+    let plain = well_known.map(|value| value.as_bytes().trim_ascii()).chain(own.into_iter().flatten());
+    authorization.chain(plain.map(Cow::Borrowed))
+}
+
+/// The value of the provider's own header, without what the provider wants before its key.
+fn without_prefix<'a>(value: &'a [u8], prefix: &str) -> &'a [u8] {
+    let value = value.trim_ascii();
+    let parts = value.split_at_checked(prefix.len());
+    let parts = parts.filter(|(begin, _)| begin.eq_ignore_ascii_case(prefix.as_bytes()));
+    parts.map_or(value, |(_, token)| token.trim_ascii_start())
 }
 
 /// `Bearer <token>`, `Basic <base64 of user:password>`, `<another scheme> <token>`, or the bare token.
@@ -116,6 +127,17 @@ mod tests {
         assert_eq!(found(&[], Some("api_key=clv_t"), "hunter"), token);
         assert_eq!(found(&[], Some("api_key=clv_t"), "openai"), None);
         assert_eq!(found(&[], Some("token=clv_t"), "openai"), None);
+    }
+
+    #[test]
+    fn a_token_is_found_behind_the_prefix_of_the_providers_own_header() {
+        let auth = Auth::Header { name: "x-key".to_owned(), prefix: "Key ".to_owned() };
+        let base = "https://api.example.com".parse().unwrap();
+        let provider = Provider::custom("prefixed".parse().unwrap(), base, None, auth);
+        for (value, token) in [("Key clv_t", "clv_t"), ("key  clv_t", "clv_t"), ("clv_t", "clv_t"), ("Ke", "Ke")] {
+            let headers = headers(&[("x-key", value)]);
+            assert_eq!(find(&headers, None, Some(&provider)).as_deref(), Some(token.as_bytes()), "{value}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The request as the provider gets it: the caller's, without the caller's token, with the leased key.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use hyper::header::{PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRA
 use hyper::http::uri::{PathAndQuery, Scheme};
 use memchr::memmem;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::value::{RawValue, to_raw_value};
 use zeroize::Zeroizing;
 
 use crate::credential::{KEY_HEADERS, KEY_PARAMETER};
@@ -29,6 +31,8 @@ pub(crate) struct Route {
     bases: Vec<Base>,
     /// Headers that the provider requires, for callers that send none.
     required: Vec<(HeaderName, HeaderValue)>,
+    /// See [`Provider::told_in_bodies`]; empty for most providers.
+    told_in_bodies: Vec<u16>,
 }
 
 #[derive(Debug)]
@@ -53,7 +57,8 @@ impl Route {
             Ok((name, HeaderValue::from_str(value).map_err(|_| Unwritable)?))
         });
         let required = required.collect::<Result<_, _>>()?;
-        Ok(Self { provider, bases, required })
+        let told_in_bodies = provider.told_in_bodies().collect();
+        Ok(Self { provider, bases, required, told_in_bodies })
     }
 
     fn base_of(&self, origin: &Origin) -> Option<&Base> {
@@ -104,6 +109,11 @@ impl<'route, 'request> Destination<'route, 'request> {
     /// The provider.
     pub(crate) fn provider(&self) -> &'route Provider {
         &self.route.provider
+    }
+
+    /// Whether the body of a good answer of this status may tell a failure.
+    pub(crate) fn tells_in_body(&self, status: u16) -> bool {
+        self.route.told_in_bodies.contains(&status)
     }
 
     /// The path, without an alias.
@@ -213,7 +223,11 @@ fn is_never_forwarded(name: &HeaderName) -> bool {
         || *name == COOKIE
         || *name == EXPECT
         || KEY_HEADERS.contains(&name.as_str())
-        || name.as_str().starts_with("x-claviger-")
+        || is_ours(name)
+}
+
+fn is_ours(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-claviger-")
 }
 
 /// Whether text holds the caller's token. A token is long, so that most texts are told by their length.
@@ -239,11 +253,15 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     headers.remove("proxy-connection");
 }
 
-/// Makes the provider's headers the caller's. Where the key stood in the query, a redirect may repeat it: there it is cut
-/// out.
+/// Makes the provider's headers the caller's. A receipt is none that the provider writes. Where the key stood in the
+/// query, a redirect may repeat it: there it is cut out.
 pub(crate) fn answer_headers(headers: &mut HeaderMap, auth: &Auth) {
     strip_hop_by_hop(headers);
     headers.remove(SET_COOKIE);
+    let ours: Vec<HeaderName> = headers.keys().filter(|name| is_ours(name)).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
     if let Auth::Query { name } = auth {
         let parameter = format!("{name}=");
         for value in headers.values_mut() {
@@ -277,14 +295,15 @@ fn insert_secret(headers: &mut HeaderMap, name: HeaderName, parts: &[&[u8]]) -> 
     Ok(())
 }
 
-/// Puts the key into a JSON object, in the place of a field of that name if there is one.
+/// Puts the key into a JSON object, in the place of a field of that name if there is one. The other fields' values stay
+/// as they are written: no number is rounded.
 pub(crate) fn body_with_key(body: &[u8], field: &str, secret: &KeySecret) -> Option<Bytes> {
-    let mut object: serde_json::Map<String, serde_json::Value> = match body {
-        [] => serde_json::Map::new(),
+    let mut object: BTreeMap<String, Box<RawValue>> = match body {
+        [] => BTreeMap::new(),
         body => serde_json::from_slice(body).ok()?,
     };
     let secret = std::str::from_utf8(secret.expose_to_provider()).ok()?;
-    object.insert(field.to_owned(), secret.into());
+    object.insert(field.to_owned(), to_raw_value(secret).ok()?);
     serde_json::to_vec(&object).ok().map(Bytes::from)
 }
 
@@ -416,6 +435,17 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_puts_no_receipt_on_its_answer() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-claviger-key-id", HeaderValue::from_static("key_forged"));
+        headers.append("x-claviger-not-retried", HeaderValue::from_static("a"));
+        headers.append("x-claviger-not-retried", HeaderValue::from_static("b"));
+        headers.insert("x-request-id", HeaderValue::from_static("theirs"));
+        answer_headers(&mut headers, &Auth::Bearer);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-request-id"]);
+    }
+
+    #[test]
     fn headers_of_the_connection_stay_behind() {
         let pairs = [
             ("connection", "keep-alive, X-Private"),
@@ -436,5 +466,13 @@ mod tests {
         assert_eq!(body, json!({"key": "a+b/c=", "q": 1}));
         assert_eq!(body_with_key(b"", "key", &secret()).unwrap(), r#"{"key":"a+b/c="}"#);
         assert!(body_with_key(b"[1]", "key", &secret()).is_none());
+        assert!(body_with_key(br#"{"q":1"#, "key", &secret()).is_none());
+    }
+
+    #[test]
+    fn a_key_in_a_json_body_leaves_the_other_values_as_they_are_written() {
+        let body = r#"{"id":12345678901234567890123,"\u006bey":"mine","large":1e400,"x":{"b":1.10, "a":"\u00e9"}}"#;
+        let expected = r#"{"id":12345678901234567890123,"key":"a+b/c=","large":1e400,"x":{"b":1.10, "a":"\u00e9"}}"#;
+        assert_eq!(body_with_key(body.as_bytes(), "key", &secret()).unwrap(), expected);
     }
 }

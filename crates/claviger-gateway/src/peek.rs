@@ -1,5 +1,5 @@
-//! The little that is looked into of an answer's body before anything goes out: an error's, and whether a stream begins
-//! with one.
+//! The little that is looked into of an answer's body before anything goes out: an error's, or of what may hide one,
+//! and whether a stream begins with one.
 
 use std::time::Duration;
 
@@ -9,13 +9,17 @@ use claviger_core::{Provider, Timestamp};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use tokio::time::{Instant, timeout_at};
 
 use crate::body::BoxError;
 
 /// How long an error's body may take to come. Then it is judged by what is there.
 const ERROR_PATIENCE: Duration = Duration::from_secs(5);
+const EVENT_STREAM: &str = "text/event-stream";
+/// How the content types begin of what hides no failure.
+const BINARY: [&str; 7] =
+    ["image/", "audio/", "video/", "font/", "application/octet-stream", "application/pdf", "application/zip"];
 
 /// Headers as the rules want them.
 pub(crate) struct View<'a>(pub(crate) &'a HeaderMap);
@@ -76,7 +80,7 @@ impl Opened {
         false
     }
 
-    /// Reads an error's body, as much of it as is ever looked at.
+    /// Reads the body of what is an error or may hide one, as much of it as is ever looked at.
     pub(crate) async fn read_error(&mut self) {
         let until = Instant::now() + ERROR_PATIENCE;
         while self.begun.len() < MAX_BODY && self.take(until).await {}
@@ -114,10 +118,18 @@ fn has_event(begun: &[u8]) -> bool {
 
 /// Whether it is a stream of events, and one that can be read as it is.
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
-    let is_text = |value: &hyper::header::HeaderValue| {
-        value.as_bytes().get(..17).is_some_and(|begin| begin.eq_ignore_ascii_case(b"text/event-stream"))
-    };
-    headers.get(CONTENT_TYPE).is_some_and(is_text) && !headers.contains_key(CONTENT_ENCODING)
+    has_type(headers, EVENT_STREAM) && !headers.contains_key(CONTENT_ENCODING)
+}
+
+/// Whether a good answer may hide a failure. A stream is not waited for here, and pictures and their like hide none.
+pub(crate) fn may_hide_error(headers: &HeaderMap) -> bool {
+    !has_type(headers, EVENT_STREAM) && !BINARY.iter().any(|begin| has_type(headers, begin))
+}
+
+fn has_type(headers: &HeaderMap, begin: &str) -> bool {
+    let value = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let begins = value.and_then(|value| value.get(..begin.len()));
+    begins.is_some_and(|begins| begins.eq_ignore_ascii_case(begin.as_bytes()))
 }
 
 /// An error's body as it is read: without its encoding, as far as that can be undone.

@@ -194,13 +194,13 @@ impl Gateway {
         }
         let upgrade = upgrade::wanted(&mut request);
         let (request::Parts { method, uri, headers, .. }, mut body) = request.into_parts();
-        let address = Address::read(&uri).ok_or_else(|| Refusal::UnknownProvider(String::new()))?;
+        let address = Address::read(&uri).ok_or(Refusal::UnknownProvider)?;
         let route = self.routes.get(address.provider);
         let provider = route.map(|route| &*route.provider);
         let token = credential::find(&headers, address.query, provider).ok_or(Refusal::NoToken)?;
         let token = Zeroizing::new(token.into_owned());
         let workspace = self.authenticate(&headers, &token, from).await?;
-        let route = route.ok_or_else(|| Refusal::UnknownProvider(address.provider.to_owned()))?;
+        let route = route.ok_or(Refusal::UnknownProvider)?;
         let destination = Destination::new(route, address.path, address.query);
         // Without the alias, which may have stood before a second slash.
         path::check(destination.path())?;
@@ -262,7 +262,7 @@ impl Gateway {
                     return Ok(self.pass_on(before, &mut asked, attempts));
                 }
             };
-            let (mut provided, verdict) = self.look_into(answered, &lease, until).await;
+            let (mut provided, verdict) = self.look_into(answered, asked.destination, &lease, until).await;
             tracing::debug!(
                 request_id = shown(request_id),
                 key = %lease.key_id(),
@@ -342,12 +342,15 @@ impl Gateway {
         from: ClientAddress,
     ) -> Result<WorkspaceId, Refusal> {
         let principal = self.app.access.authenticate(token, from).await?;
-        let named = match headers.get(WORKSPACE) {
-            None => None,
-            Some(name) => {
+        let mut lines = headers.get_all(WORKSPACE).iter();
+        let named = match (lines.next(), lines.next()) {
+            (None, _) => None,
+            (Some(name), None) => {
                 let name = name.to_str().ok().and_then(|name| name.parse().ok());
                 Some(name.ok_or(Refusal::WorkspaceName)?)
             }
+            // Which one was meant nobody knows.
+            (Some(_), Some(_)) => return Err(Refusal::WorkspaceName),
         };
         Ok(principal.permit_gateway(named.as_ref())?)
     }
@@ -375,10 +378,12 @@ impl Gateway {
         }
     }
 
-    /// Judges an answer by its status and headers; errors, and what streams begin with, by their bodies too.
+    /// Judges an answer by its status and headers; errors, what may hide one, and what streams begin with, by their
+    /// bodies too.
     async fn look_into(
         &self,
         (answer, held): (Response<Incoming>, Held),
+        destination: Destination<'_, '_>,
         lease: &Lease,
         until: Instant,
     ) -> (Provided, Verdict) {
@@ -389,7 +394,8 @@ impl Gateway {
         let status = parts.status.as_u16();
         let judged = |body: &[u8]| judge(provider, &Answer { status, headers: &headers, body }, lease.now());
         // Both readings are boxed: hardly any answer needs one, and every request would carry their state.
-        let verdict = if status >= 400 {
+        let is_told = status >= 400 || (destination.tells_in_body(status) && peek::may_hide_error(&parts.headers));
+        let verdict = if is_told {
             Box::pin(body.read_error()).await;
             judged(&peek::decoded(&parts.headers, &body.begun))
         } else if parts.status == StatusCode::OK && peek::is_event_stream(&parts.headers) {
@@ -457,10 +463,15 @@ impl Gateway {
 
     fn failed(&self, refusal: &Refusal, lease: Lease, attempts: u32, request_id: &HeaderValue) -> Response<Reply> {
         self.metrics.refused(refusal.code());
-        tracing::warn!(request_id = shown(request_id), key = %lease.key_id(), code = refusal.code(), "the provider did not answer");
+        let (id, key, code) = (shown(request_id), lease.key_id(), refusal.code());
+        let is_callers = matches!(refusal, Refusal::BodyTooSlow | Refusal::BodyBrokeOff);
+        if is_callers {
+            tracing::info!(request_id = id, %key, code, "the caller did not send its request's body");
+        } else {
+            tracing::warn!(request_id = id, %key, code, "the provider did not answer");
+        }
         let mut response = refusal.response();
         Receipt::of(&lease).put(response.headers_mut(), attempts);
-        let is_callers = matches!(refusal, Refusal::BodyTooSlow | Refusal::BodyBrokeOff);
         lease.end(if is_callers { Outcome::Abandoned } else { Outcome::Failed });
         response
     }

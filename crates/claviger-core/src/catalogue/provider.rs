@@ -8,7 +8,7 @@ use super::auth::Auth;
 use super::base_url::BaseUrl;
 use super::probe::{Cost, Probe};
 use super::rate::Rate;
-use super::rule::ErrorRule;
+use super::rule::{ErrorRule, Place};
 use crate::id::ProviderId;
 
 /// An upstream API: where it is, where its key goes, and how it speaks of keys, credit and limits.
@@ -213,6 +213,12 @@ impl Provider {
     #[must_use]
     pub fn free_probe(&self) -> Option<&Probe> {
         [&self.probe, &self.alternative_probe].into_iter().flatten().find(|probe| probe.cost == Cost::Free)
+    }
+
+    /// The statuses of good answers of which the body may tell a failure.
+    pub fn told_in_bodies(&self) -> impl Iterator<Item = u16> {
+        let rules = self.errors.iter().filter(|rule| matches!(rule.at, Place::Body(_) | Place::Text));
+        rules.flat_map(|rule| rule.statuses.iter().copied()).filter(|status| *status < 400)
     }
 
     /// Where the key goes at an origin: as the origin says, else as the provider says.

@@ -100,7 +100,7 @@ async fn an_upgraded_connection_passes_bytes_both_ways() {
 }
 
 #[tokio::test]
-async fn cookies_and_headers_of_the_connection_do_not_come_back() {
+async fn cookies_receipts_and_headers_of_the_connection_do_not_come_back() {
     use claviger_mock_provider::Behaviour;
 
     let fixture = Fixture::new().await;
@@ -109,6 +109,8 @@ async fn cookies_and_headers_of_the_connection_do_not_come_back() {
         .with_header("set-cookie", "a=b")
         .with_header("location", "https://elsewhere.example/")
         .with_header("x-request-id", "theirs")
+        .with_header("x-claviger-scope", "theirs")
+        .with_header("x-claviger-not-retried", "theirs")
         .with_header("keep-alive", "timeout=5");
     fixture.mock.set_behaviour("exa", "*", behaviour).unwrap();
     let answer = fixture.client().send(Method::GET, "/gateway/exa/x", &json!(null)).await;
@@ -116,5 +118,7 @@ async fn cookies_and_headers_of_the_connection_do_not_come_back() {
     assert_eq!(answer.header("location"), "https://elsewhere.example/");
     assert_eq!(answer.header("x-request-id"), "theirs");
     assert_eq!((answer.header("set-cookie"), answer.header("keep-alive")), ("", ""));
+    let receipt = (answer.header("x-claviger-scope"), answer.header("x-claviger-not-retried"));
+    assert_eq!(receipt, ("workspace", ""), "no provider writes one");
     fixture.close().await;
 }

@@ -153,6 +153,12 @@ impl Fixture {
         self.test.app.tokens.delete(&permit, &id).await.unwrap();
     }
 
+    /// How often requests to a provider ended how.
+    pub(crate) fn ends(&self, provider: &str) -> Vec<(&'static str, u64)> {
+        let counts = self.test.app.keyring.counts().find(|(known, _)| known.as_str() == provider).unwrap().1;
+        counts.by_class().filter(|(_, count)| *count > 0).collect()
+    }
+
     /// A bare connection to the gateway.
     pub(crate) async fn connect(&self) -> Raw {
         Raw(TcpStream::connect(self.front.address()).await.unwrap())

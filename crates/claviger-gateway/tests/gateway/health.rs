@@ -209,3 +209,70 @@ async fn a_replaced_secret_starts_healthy() {
     assert_eq!(spread(&fixture, &[new, keys[1].clone()], 4).await, [2, 2]);
     fixture.close().await;
 }
+
+#[tokio::test]
+async fn a_failure_in_the_body_of_a_good_answer_goes_to_the_next_key_and_rests_its_own() {
+    let rows = [
+        ("neverbounce", json!({"status": "throttle_triggered", "message": "slow down"}), "rate_limited"),
+        ("google_cloud", json!({"status": "OVER_QUERY_LIMIT", "results": []}), "rate_limited"),
+        ("millionverifier", json!({"error": "Insufficient credits"}), "no_credit"),
+        ("zerobounce", json!({"error": "Your account ran out of credits"}), "no_credit"),
+        ("wiza", json!({"data": {"status": "failed", "fail_error": "billing_issue"}}), "no_credit"),
+    ];
+    let fixture = Fixture::new().await;
+    for (provider, body, class) in rows {
+        let keys = keys(&fixture, provider, 2).await;
+        fixture.mock.set_behaviour(provider, &keys[0], Behaviour::default().with_body(body)).unwrap();
+        for attempts in ["2", "1", "1"] {
+            let answer = fixture.client().send(Method::GET, &format!("/gateway/{provider}/x"), &json!(null)).await;
+            assert_eq!((answer.status.as_u16(), answer.header("x-claviger-attempts")), (200, attempts), "{provider}");
+            assert_eq!(answer.json["provider"], provider);
+        }
+        assert_eq!(uses(&fixture, provider, &keys), [1, 3], "{provider}");
+        assert_eq!(fixture.ends(provider), [("ok", 3), (class, 1)], "{provider}");
+    }
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_refusal_in_the_body_of_a_good_answer_rejects_the_key() {
+    let fixture = Fixture::new().await;
+    let keys = keys(&fixture, "neverbounce", 2).await;
+    let refusal = json!({"status": "auth_failure", "message": "no"});
+    fixture.mock.set_behaviour("neverbounce", &keys[0], Behaviour::default().with_body(refusal)).unwrap();
+    for _ in 0..4 {
+        let answer = fixture.client().send(Method::GET, "/gateway/neverbounce/x", &json!(null)).await;
+        assert_eq!(answer.json["provider"], "neverbounce");
+        advance(&fixture, 1);
+    }
+    assert_eq!(uses(&fixture, "neverbounce", &keys), [2, 4]);
+    fixture.close().await;
+}
+
+#[tokio::test]
+async fn a_good_answer_of_a_provider_that_tells_failures_so_passes_whole() {
+    let fixture = Fixture::new().await;
+    keys(&fixture, "neverbounce", 2).await;
+    let small = json!({"status": "success", "result": "valid"}).to_string();
+    let large = json!({"status": "success", "result": "x".repeat(3 * 1024 * 1024)}).to_string();
+    let plain = Behaviour::default();
+    let png = Behaviour::default().with_header("content-type", "image/png");
+    let rows = [
+        (plain.clone(), small.clone()),
+        (plain.clone(), large),
+        (plain, String::new()),
+        (png, json!({"status": "throttle_triggered"}).to_string()),
+    ];
+    for (behaviour, body) in rows {
+        fixture.mock.set_behaviour("neverbounce", "*", behaviour.with_body(body.as_str())).unwrap();
+        let answer = fixture.client().send(Method::GET, "/gateway/neverbounce/x", &json!(null)).await;
+        assert_eq!((answer.status.as_u16(), answer.header("x-claviger-attempts")), (200, "1"));
+        assert!(answer.bytes == body.as_bytes(), "{} bytes of {}", answer.bytes.len(), body.len());
+    }
+    assert_eq!(fixture.ends("neverbounce"), [("ok", 4)]);
+    // And none ends as if it were whole.
+    let cut = Behaviour { cut_after_bytes: Some(10), ..Behaviour::default() }.with_body(small);
+    fixture.mock.set_behaviour("neverbounce", "*", cut).unwrap();
+    assert!(fixture.client().try_send(Method::GET, "/gateway/neverbounce/x", &json!(null)).await.is_err());
+    fixture.close().await;
+}

@@ -14,12 +14,6 @@ async fn ask(client: &Client, stream: bool) -> Answer {
     client.send(Method::POST, PATH, &json!({"model": "m", "stream": stream, "messages": []})).await
 }
 
-/// How the leases ended, and how often.
-fn ends(fixture: &Fixture) -> Vec<(&'static str, u64)> {
-    let counts = fixture.test.app.keyring.counts().find(|(provider, _)| provider.as_str() == "openai").unwrap().1;
-    counts.by_class().filter(|(_, count)| *count > 0).collect()
-}
-
 /// Asks again and again, with a panic at each look, until a request has none; answers how many had one.
 async fn panic_everywhere(fixture: &Fixture, client: &Client, stream: bool) -> u64 {
     for number in 1.. {
@@ -55,7 +49,7 @@ async fn a_panic_ends_its_request_alone_and_gives_everything_back() {
     // Its own connection and nobody else's: one a client, for all of these requests.
     assert_eq!(fixture.gateway.metrics.connections(), 2);
     assert_eq!(fixture.gateway.metrics.refusals().get("internal"), Some(&panics));
-    let ends = ends(&fixture);
+    let ends = fixture.ends("openai");
     let abandoned = ends.iter().find(|(end, _)| *end == "abandoned").unwrap().1;
     assert!(abandoned > 0 && abandoned < panics, "{ends:?} of {panics} panics");
     drop((http1, http2));

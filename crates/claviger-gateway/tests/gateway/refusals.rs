@@ -46,6 +46,16 @@ async fn a_refusal_has_a_status_a_code_and_a_class() {
 }
 
 #[tokio::test]
+async fn what_stands_in_a_providers_place_is_not_repeated() {
+    let fixture = Fixture::new().await;
+    let text = claviger_testkit::random_secret();
+    let answer = fixture.client().send(Method::GET, &format!("/gateway/{text}/v1/models"), &json!(null)).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (404, "unknown_provider"));
+    assert!(!format!("{answer:?} {}", answer.json).contains(&text), "{answer:?}");
+    fixture.close().await;
+}
+
+#[tokio::test]
 async fn too_many_bad_tokens_are_told_to_wait_and_good_ones_go_on() {
     let fixture = Fixture::open(Setup { bad_token_limit: 2, ..Setup::default() }, |_| {}).await;
     fixture.key("openai").await;
@@ -189,7 +199,8 @@ async fn a_service_token_names_the_workspace() {
     let token = token.reveal_once();
     let (status, code, _) = refused(&fixture, "/gateway/openai/v1/models", token).await;
     assert_eq!((status.as_u16(), code.as_str()), (400, "workspace_required"));
-    for (named, status) in [("w", 200), ("nobody", 404), ("a b", 400)] {
+    let twice = "w\r\nx-claviger-workspace: nobody";
+    for (named, status) in [("w", 200), ("nobody", 404), ("a b", 400), (twice, 400)] {
         let mut raw = fixture.connect().await;
         let head = format!(
             "GET /gateway/openai/v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\
@@ -198,6 +209,7 @@ async fn a_service_token_names_the_workspace() {
         raw.write(&head).await;
         let answer = raw.read_to_end().await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{named}: {answer}");
+        assert_eq!(answer.contains("workspace_required"), status == 400, "{named}: {answer}");
     }
     let root = fixture.test.root_token().await;
     assert_eq!(refused(&fixture, "/gateway/openai/v1/models", &root).await.0, 403);

@@ -67,6 +67,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
         fixture.key("openai").await;
     }
+    assert_eq!(fixture.ends("openai"), [("abandoned", 2)], "it is not the provider's failure");
     fixture.close().await;
 }
 

@@ -108,3 +108,12 @@ fn an_operator_defines_a_provider_with_one_origin_for_every_path() {
     let named = Provider::custom("house-llm".parse().unwrap(), base, Some("House".to_owned()), Auth::Bearer);
     assert_eq!(named.name, "House");
 }
+
+#[test]
+fn few_providers_tell_failures_in_the_bodies_of_good_answers() {
+    let catalogue = Catalogue::builtin().unwrap();
+    let telling = catalogue.iter().filter(|provider| provider.told_in_bodies().next().is_some());
+    let telling: Vec<_> = telling.map(|provider| provider.id.as_str()).collect();
+    assert_eq!(telling, ["google_cloud", "wiza", "icypeas", "zerobounce", "neverbounce", "millionverifier"]);
+    assert!(catalogue.iter().flat_map(|provider| provider.told_in_bodies()).all(|status| status == 200));
+}
