@@ -15,7 +15,7 @@ use claviger_core::{Clock, EventId, Owner, WorkspaceId};
 use claviger_seal::WebhookSecret;
 use claviger_store::NewEvent;
 use claviger_store::contract::somebody;
-use claviger_testkit::{TestApp, TestSettings};
+use claviger_testkit::{TestApp, TestSettings, answered};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -139,6 +139,23 @@ async fn an_event_arrives_signed_at_the_webhooks_that_want_it_and_only_once() {
     assert_eq!(sent[0].header("webhook-signature"), signature);
     world.test.clock.advance(Duration::from_hours(48));
     assert_eq!(world.deliver().await, []);
+}
+
+#[tokio::test]
+async fn that_a_pool_cannot_serve_is_told_also_where_it_was_changed_meanwhile() {
+    let world = World::new().await;
+    world.webhook("all", &[EventKind::PoolUnavailable]).await;
+    let openai = "openai".parse().unwrap();
+    let keys = [world.test.key(&world.acme, "openai").await, world.test.key(&world.acme, "openai").await];
+    for key in &keys {
+        let (_secret, lease) = world.test.app.keyring.lease(&world.acme, &openai).await.unwrap();
+        lease.end(answered(402));
+        // So that the pool is not in memory.
+        world.test.app.keys.change(&world.permit(), &key.id, Some(None), None).await.unwrap();
+    }
+    world.test.app.keyring.store_ailments().await.unwrap();
+    let sent = world.deliver().await;
+    assert!(!sent.is_empty() && sent.iter().all(|sent| sent.body.contains("pool.unavailable")), "{sent:?}");
 }
 
 #[tokio::test]

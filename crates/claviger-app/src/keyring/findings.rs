@@ -9,9 +9,9 @@ use claviger_store::{AilmentChange, NewEvent, StoreError};
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
-use super::Keyring;
 use super::desk::Finding;
 use super::known::KnownKey;
+use super::{Keyring, LeaseError};
 
 /// How long a probe of a rejected key is this node's alone.
 const PROBE_CLAIM: Duration = Duration::from_secs(30);
@@ -42,7 +42,7 @@ impl Keyring {
         let Finding { known, sealed, began } = finding;
         // As it is now: what was found since is stored with it.
         let (ailment, now) = (known.ailment(), self.shared.clock.now());
-        let change = AilmentChange { ailment, began: *began, events: self.events(known, ailment, now) };
+        let change = AilmentChange { ailment, began: *began, events: self.events(known, ailment, now).await? };
         if self.store.put_ailment(&known.pool, &known.id, sealed, &change).await? {
             tracing::info!(
                 pool = %known.pool,
@@ -59,9 +59,14 @@ impl Keyring {
     }
 
     /// What the workspace's webhooks are told.
-    fn events(&self, known: &KnownKey, ailment: Option<Ailment>, now: Timestamp) -> Vec<NewEvent> {
+    async fn events(
+        &self,
+        known: &KnownKey,
+        ailment: Option<Ailment>,
+        now: Timestamp,
+    ) -> Result<Vec<NewEvent>, StoreError> {
         let Owner::Workspace(workspace) = &known.pool.owner else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let mut data = Map::new();
         data.insert("keyId".to_owned(), known.id.as_str().into());
@@ -75,20 +80,27 @@ impl Keyring {
             data.insert("availableAt".to_owned(), ailment.until.to_string().into());
         }
         let mut events: Vec<_> = event(name, workspace, known, data, now).into_iter().collect();
-        if ailment.is_some()
-            && let Some(back) = self.all_ail(known)
+        if let Some(ailment) = ailment
+            && let Some(back) = self.all_ail(known, ailment).await?
         {
             let data = Map::from_iter([("availableAt".to_owned(), Value::from(back.to_string()))]);
             events.extend(event("pool.unavailable", workspace, known, data, now));
         }
-        events
+        Ok(events)
     }
 
-    /// When the first key of a pool is back, where all of those that are on are exhausted or rejected.
-    fn all_ail(&self, known: &KnownKey) -> Option<Timestamp> {
-        let pool = self.pools.kept(&*self.pools.slot_if_any(&known.pool)?)?;
-        let untils: Option<Vec<_>> = pool.usable().iter().map(|key| Some(key.known.ailment()?.until)).collect();
-        untils?.into_iter().min()
+    /// When the first key of a pool is back, where all of those that are on are exhausted or rejected. A pool that was
+    /// changed meanwhile is read again.
+    async fn all_ail(&self, known: &KnownKey, ailment: Ailment) -> Result<Option<Timestamp>, StoreError> {
+        let pool = match self.obtain(&known.pool, &self.pools.slot(&known.pool)).await {
+            Ok(pool) => pool,
+            Err(LeaseError::Store(error)) => return Err(error),
+            Err(_) => return Ok(None),
+        };
+        // The store does not have this one's yet.
+        let until = |key: &KnownKey| if key.id == known.id { Some(ailment.until) } else { Some(key.ailment()?.until) };
+        let untils: Option<Vec<_>> = pool.usable().iter().map(|key| until(&key.known)).collect();
+        Ok(untils.and_then(|untils| untils.into_iter().min()))
     }
 
     /// Comes back when a key was refused that a probe could tell more about.
