@@ -1,8 +1,9 @@
 //! Administration from the shell, beside a running server.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
+use claviger_test_services::Database;
 use claviger_testkit::{Deployment, Ran, random_secret};
 use hyper::Method;
 use serde_json::Value;
@@ -38,7 +39,9 @@ pub(crate) fn deployment() -> Deployment {
 }
 
 pub(crate) fn used(deployment: Deployment) -> Deployment {
-    assert_eq!(deployment.run(&["workspace", "list"]).code, Some(0));
+    for change in ["create", "delete"] {
+        assert_eq!(deployment.run(&["workspace", change, "first"]).code, Some(0));
+    }
     deployment
 }
 
@@ -207,7 +210,7 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
     let deployment = deployment();
     done(&deployment, &["workspace", "create", "acme"]);
     let long = "x".repeat(121);
-    let rows: [(&[&str], i32, &str); 29] = [
+    let rows: [(&[&str], i32, &str); 38] = [
         (&[], 2, "Usage"),
         (&["frobnicate"], 2, "frobnicate"),
         (&["serve", "--nonsense"], 2, "--nonsense"),
@@ -221,11 +224,19 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
         (&["organization", "create"], 2, "<ID>"),
         (&["organization", "create", "a", "--keys", "maybe"], 2, "--keys"),
         (&["organization", "show", "nobody"], 1, "organization does not exist"),
-        (&["organization", "delete", "a b"], 1, "organization id"),
+        (&["organization", "delete", "a b"], 2, "organization id"),
         (&["workspace", "create", "acme", "--organization", "nobody"], 1, "organization does not exist"),
         (&["workspace", "create", "acme", "--name", "a\nb"], 1, "--name"),
         (&["workspace", "show", "nobody"], 1, "workspace does not exist"),
-        (&["workspace", "delete", "a b"], 1, "workspace id"),
+        (&["workspace", "delete", "a b"], 2, "workspace id"),
+        (&["workspace", "create", "a b"], 2, "workspace id"),
+        (&["workspace", "create", "acme", "--organization", "a b"], 2, "organization id"),
+        (&["portal-link", "a b"], 2, "workspace id"),
+        (&["token", "delete", "nope"], 2, "token id"),
+        (&["audit", "verify", "--workspace", "a b"], 2, "workspace id"),
+        (&["audit", "export", "--after", "1"], 2, "--after"),
+        (&["dev", "--data-dir", "x"], 2, "--data-dir"),
+        (&["token", "create", "--name", "t", "--role", "service", "--workspace", "acme"], 2, "--workspace"),
         (&["portal-link"], 2, "<WORKSPACE>"),
         (&["portal-link", "acme", "--role", "king"], 2, "--role"),
         (&["portal-link", "acme", "--actor", " "], 1, "--actor"),
@@ -236,7 +247,7 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
         (&["token", "create", "--name", "  ", "--role", "service"], 1, "--name must not be empty"),
         (&["token", "create", "--name", &long, "--role", "service"], 1, "--name: must have at most 120"),
         (&["token", "create", "--name", "a\tb", "--role", "service"], 1, "--name: must not hold"),
-        (&["token", "create", "--name", "t", "--role", "admin"], 1, "--workspace"),
+        (&["token", "create", "--name", "t", "--role", "admin"], 2, "--workspace"),
         (&["token", "create", "--name", "t", "--role", "runtime", "--workspace", "nobody"], 1, "workspace"),
     ];
     for (arguments, code, part) in rows {
@@ -245,6 +256,119 @@ fn bad_usage_is_2_and_what_does_not_work_is_1() {
         assert!(refused.stderr.contains(part), "{arguments:?}: {}", refused.stderr);
         assert!(code == 2 || refused.stderr.lines().count() == 1, "{arguments:?}: {}", refused.stderr);
     }
+}
+
+#[test]
+fn a_token_where_its_id_belongs_is_refused_and_not_shown() {
+    let deployment = deployment();
+    let token = done(&deployment, &["token", "create", "--name", "t", "--role", "service"]);
+    let token = token.trim();
+    for arguments in [["token", "delete", token].as_slice(), &["key", "delete", "--platform", token]] {
+        let ran = deployment.run(arguments);
+        assert_eq!(ran.code, Some(2), "{}", arguments[0]);
+        assert!(ran.stderr.contains(" id must be ") && !ran.stderr.contains(token), "{}", arguments[0]);
+    }
+}
+
+#[test]
+fn commands_that_need_a_deployment_make_none() {
+    let commands: [&[&str]; 17] = [
+        &["workspace", "list"],
+        &["workspace", "show", "acme"],
+        &["workspace", "delete", "acme"],
+        &["workspace", "rekey", "acme"],
+        &["organization", "list"],
+        &["organization", "show", "holding"],
+        &["key", "list", "--platform"],
+        &["key", "rename", "--platform", "key_01ARZ3NDEKTSV4RRFFQ69G5FAV", "Old"],
+        &["key", "delete", "--platform", "--provider", "openai", "--all"],
+        &["key", "rekey", "--platform"],
+        &["token", "list"],
+        &["token", "delete", "aaaaaaaaaaaaaaaa"],
+        &["portal-link", "acme"],
+        &["audit", "verify"],
+        &["audit", "export"],
+        &["master-key", "status"],
+        &["master-key", "rotate"],
+    ];
+    let refused = |deployment: &Deployment, arguments: &[&str], part: &str| {
+        let ran = deployment.run(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{arguments:?}");
+        assert_eq!(ran.stderr.lines().count(), 1, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.starts_with("claviger: no database at "), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(part), "{arguments:?}: {}", ran.stderr);
+    };
+    let deployment = Deployment::new();
+    for arguments in commands {
+        refused(&deployment, arguments, "data/claviger.db: setting data_dir");
+    }
+    let elsewhere = deployment.clone().with("CLAVIGER_DATABASE__URL", "sqlite://elsewhere.db");
+    refused(&elsewhere, &["audit", "verify"], "elsewhere.db: setting database.url");
+    assert_eq!(std::fs::read_dir(deployment.folder()).unwrap().count(), 0, "nothing is made");
+
+    // A database that was moved away is not made anew beside its master key.
+    done(&used(deployment.clone()), &["workspace", "create", "acme"]);
+    let file = deployment.data_dir().join("claviger.db");
+    let away = deployment.folder().join("away.db");
+    std::fs::rename(&file, &away).unwrap();
+    refused(&deployment, &["audit", "verify"], "claviger.db");
+    assert!(!file.exists());
+    std::fs::rename(&away, &file).unwrap();
+    assert!(done(&deployment, &["workspace", "list"]).starts_with("acme\t"));
+
+    // The file of a first start that was cut short.
+    std::fs::write(&file, "").unwrap();
+    let ran = deployment.run(&["audit", "verify"]);
+    assert_eq!((ran.code, ran.stderr.contains("holds no deployment")), (Some(1), true), "{}", ran.stderr);
+    assert_eq!(std::fs::read(&file).unwrap(), b"", "no tables are made in it");
+}
+
+#[test]
+fn a_database_of_a_server_gets_no_tables_from_commands_that_need_a_deployment() {
+    let database = Database::new("commands").unwrap();
+    let key = Deployment::new().run(&["master-key", "generate"]).stdout;
+    let deployment = Deployment::new()
+        .with("CLAVIGER_DATABASE__URL", &database.url())
+        .with("CLAVIGER_VAULT__MASTER_KEY", key.trim());
+    // Twice: the first left nothing that the second could go by.
+    for arguments in [["audit", "verify"], ["master-key", "status"], ["workspace", "list"], ["audit", "verify"]] {
+        let ran = deployment.run(&arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{arguments:?}");
+        assert!(ran.stderr.contains("holds no deployment"), "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("setting database.url"), "{arguments:?}: {}", ran.stderr);
+    }
+    assert_eq!(deployment.run(&["workspace", "create", "acme"]).code, Some(0));
+    assert!(done(&deployment, &["workspace", "list"]).starts_with("acme\t"));
+}
+
+#[test]
+fn audit_trails_are_counted_in_words() {
+    let deployment = Deployment::new();
+    assert_eq!(deployment.run(&["workspace", "create", "acme"]).code, Some(0));
+    let verified = |more: &[&str]| deployment.run(&[&["audit", "verify"], more].concat()).stderr;
+    assert_eq!(verified(&["--workspace", "acme"]), "1 audit trail with 1 entry is whole\n");
+    done(&deployment, &["workspace", "create", "globex"]);
+    assert_eq!(verified(&[]), "2 audit trails with 2 entries are whole\n");
+}
+
+#[test]
+fn a_server_says_where_it_is_as_json() {
+    let deployment = Deployment::new().without("CLAVIGER_AUTH__ROOT_TOKEN");
+    let said = |arguments: &[&str], lines: usize| -> Vec<Value> {
+        let mut server = deployment.command(arguments).spawn().unwrap();
+        let lines: Vec<_> = BufReader::new(server.stdout.take().unwrap()).lines().take(lines).collect();
+        server.kill().unwrap();
+        server.wait().unwrap();
+        lines.into_iter().map(|line| serde_json::from_str(&line.unwrap()).unwrap()).collect()
+    };
+    let begins = |said: &Value, field: &str, begin: &str| said[field].as_str().unwrap().starts_with(begin);
+    let served = said(&["serve", "--json"], 2);
+    assert!(begins(&served[0], "rootToken", "clv_") && begins(&served[1], "url", "http://127.0.0.1:"));
+    let shown = &said(&["dev", "--json", "--listen", "127.0.0.1:0"], 1)[0];
+    assert!(begins(shown, "url", "http://127.0.0.1:") && begins(shown, "workspaceId", "demo"));
+    assert!(begins(shown, "runtimeToken", "clv_") && begins(shown, "rootToken", "clv_"));
+    let portal = format!("{}/portal/open/demo/clv_", shown["url"].as_str().unwrap());
+    assert!(begins(shown, "portal", &portal));
 }
 
 #[test]

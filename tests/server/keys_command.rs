@@ -190,7 +190,7 @@ fn bad_usage_of_keys_is_2_and_what_does_not_work_is_1() {
     done(&deployment, &["workspace", "create", "acme"]);
     added(&deployment, &ACME, &random_secret());
     let nowhere = "key_01ARZ3NDEKTSV4RRFFQ69G5FAV";
-    let rows: [(Vec<&str>, i32, &str); 20] = [
+    let rows: [(Vec<&str>, i32, &str); 23] = [
         (vec!["key"], 2, "Usage"),
         (key("list", &[], &[]), 2, "--platform"),
         (key("list", &ACME, &["--platform"]), 2, "--platform"),
@@ -204,12 +204,15 @@ fn bad_usage_of_keys_is_2_and_what_does_not_work_is_1() {
         (key("delete", &ACME, &[&[nowhere, "--all"], &OPENAI[..]].concat()), 2, "--all"),
         (key("list", &["--workspace", "nobody"], &[]), 1, "workspace nobody does not exist"),
         (key("list", &["--organization", "nobody"], &[]), 1, "organization nobody does not exist"),
-        (key("list", &["--workspace", "a b"], &[]), 1, "workspace id"),
+        (key("list", &["--workspace", "a b"], &[]), 2, "workspace id"),
         (key("list", &ACME, &["--provider", "opnai"]), 1, "opnai"),
         (key("add", &ACME, &["--provider", "opnai"]), 1, "opnai"),
         (key("add", &["--workspace", "nobody"], &OPENAI), 1, "workspace nobody does not exist"),
         (key("replace", &ACME, &[nowhere]), 1, "no such key"),
-        (key("enable", &ACME, &["key_1"]), 1, "key id"),
+        (key("enable", &ACME, &["key_1"]), 2, "key id"),
+        (key("delete", &ACME, &["nope"]), 2, "key id"),
+        (key("add", &ACME, &["--provider", "Open AI"]), 2, "provider id"),
+        (key("list", &["--organization", "a b"], &[]), 2, "organization id"),
         (key("delete", &ACME, &["--provider", "anthropic", "--all"]), 1, "no such key"),
     ];
     for (arguments, code, part) in rows {

@@ -61,7 +61,7 @@ fn a_generated_master_key_is_one_and_overwrites_nothing() {
     assert_eq!(names, BTreeSet::from(["new.key".into()]), "no draft stays behind, and nothing else is made");
 
     let used = Deployment::new().with("CLAVIGER_VAULT__MASTER_KEY", made["masterKey"].as_str().unwrap());
-    assert_eq!(used.run(&["workspace", "list"]).code, Some(0));
+    assert_eq!(used.run(&["workspace", "create", "acme"]).code, Some(0));
     assert_eq!(status(&used)["masterKeys"][0]["id"], made["id"]);
     assert_ne!(written["id"], made["id"]);
 }
@@ -190,7 +190,7 @@ fn a_command_prints_the_master_key_and_sees_none_of_our_settings() {
     let deployment = with_command("env > seen; echo to the operator >&2; cat key");
     let key = deployment.run(&["master-key", "generate"]).stdout;
     fs::write(deployment.folder().join("key"), format!("  {key}\n")).unwrap();
-    let ran = deployment.run(&["workspace", "list"]);
+    let ran = deployment.run(&["workspace", "create", "acme"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), "to the operator\n"));
     let seen = fs::read_to_string(deployment.folder().join("seen")).unwrap();
     assert!(seen.contains("PATH=") && !seen.contains("CLAVIGER"), "{seen}");
@@ -246,7 +246,10 @@ fn a_command_that_does_not_end_is_killed_with_all_that_it_started() {
 fn a_master_key_comes_through_a_pipe_and_lines_may_end_as_on_windows() {
     let key = Deployment::new().run(&["master-key", "generate"]).stdout;
     let old = Deployment::new().run(&["master-key", "generate"]).stdout;
-    let deployment = Deployment::new().with("CLAVIGER_VAULT__MASTER_KEY_FILE", "/dev/stdin");
+    let deployment = Deployment::new().with("CLAVIGER_VAULT__MASTER_KEY", key.trim());
+    assert_eq!(deployment.run(&["workspace", "create", "acme"]).code, Some(0));
+    let deployment = deployment.without("CLAVIGER_VAULT__MASTER_KEY");
+    let deployment = deployment.with("CLAVIGER_VAULT__MASTER_KEY_FILE", "/dev/stdin");
     let deployment = deployment.with("CLAVIGER_VAULT__OLD_MASTER_KEYS", &format!("{}\r\n{0}\r\n", old.trim()));
     let mut command = deployment.command(&["master-key", "status", "--json"]);
     let mut running = command.stdin(Stdio::piped()).spawn().unwrap();
@@ -301,5 +304,8 @@ fn older_master_keys_that_are_none_are_refused_and_not_shown() {
     let ran = deployment.run(&["serve"]);
     assert_refused(&ran, &["setting vault.old_master_keys", "base64 of exactly 32 bytes"]);
     assert!(!ran.stderr.contains(&bad) && !ran.stderr.contains(good.trim()));
-    assert_eq!(Deployment::new().with("CLAVIGER_VAULT__OLD_MASTER_KEYS", "").run(&["workspace", "list"]).code, Some(0));
+    assert_eq!(
+        Deployment::new().with("CLAVIGER_VAULT__OLD_MASTER_KEYS", "").run(&["workspace", "create", "acme"]).code,
+        Some(0)
+    );
 }

@@ -1,13 +1,21 @@
 //! The command line.
 
+mod usage;
+
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use claviger_core::access::TokenRole;
 use claviger_core::audit::AuditHead;
-use claviger_core::portal::PortalRole;
+use claviger_core::{KeyId, OrganizationId, ProviderId, TokenId, WorkspaceId};
 use serde::Deserialize;
+
+pub(crate) use usage::OrganizationOrNone;
+use usage::Unshown;
+
+const KEY_ID: Unshown<KeyId> = Unshown(PhantomData);
+const TOKEN_ID: Unshown<TokenId> = Unshown(PhantomData);
 
 /// Claviger keeps the keys that the customers of an AI product bring along, and sends every request with the next one.
 #[derive(Debug, Parser)]
@@ -89,7 +97,7 @@ pub(crate) enum Command {
 pub(crate) struct PortalLinkFlags {
     /// The workspace, by its id
     #[arg(value_name = "WORKSPACE")]
-    pub(crate) workspace: String,
+    pub(crate) workspace: WorkspaceId,
     /// Let them manage the keys, or only look at them
     #[arg(long, default_value = "admin")]
     pub(crate) role: PortalRoleFlag,
@@ -102,15 +110,6 @@ pub(crate) struct PortalLinkFlags {
 pub(crate) enum PortalRoleFlag {
     Admin,
     Member,
-}
-
-impl From<PortalRoleFlag> for PortalRole {
-    fn from(role: PortalRoleFlag) -> Self {
-        match role {
-            PortalRoleFlag::Admin => Self::Admin,
-            PortalRoleFlag::Member => Self::Member,
-        }
-    }
 }
 
 #[derive(Debug, Args)]
@@ -144,20 +143,20 @@ pub(crate) enum WorkspaceCommand {
     /// Make a workspace, or change what is named of it
     Create {
         /// The product's own id: 1 to 128 of A-Z a-z 0-9 . _ : -
-        id: String,
+        id: WorkspaceId,
         /// A name for people; an empty one clears it
         #[arg(long)]
         name: Option<String>,
         /// The organization whose keys it inherits; an empty id takes it out
         #[arg(long, value_name = "ID")]
-        organization: Option<String>,
+        organization: Option<OrganizationOrNone>,
     },
     /// Show one workspace
-    Show { id: String },
+    Show { id: WorkspaceId },
     /// Delete a workspace with its keys and tokens, and destroy its data key
-    Delete { id: String },
+    Delete { id: WorkspaceId },
     /// Seal everything of a workspace anew with a new data key, and destroy the old one
-    Rekey { id: String },
+    Rekey { id: WorkspaceId },
 }
 
 #[derive(Debug, Subcommand)]
@@ -167,7 +166,7 @@ pub(crate) enum OrganizationCommand {
     /// Make an organization, or change what is named of it
     Create {
         /// The product's own id: 1 to 128 of A-Z a-z 0-9 . _ : -
-        id: String,
+        id: OrganizationId,
         /// A name for people; an empty one clears it
         #[arg(long)]
         name: Option<String>,
@@ -176,11 +175,11 @@ pub(crate) enum OrganizationCommand {
         keys: Option<Switch>,
     },
     /// Show one organization
-    Show { id: String },
+    Show { id: OrganizationId },
     /// Delete an organization with its keys, and destroy its data key; its workspaces stay, and belong to none
-    Delete { id: String },
+    Delete { id: OrganizationId },
     /// Seal all keys of an organization anew with a new data key, and destroy the old one
-    Rekey { id: String },
+    Rekey { id: OrganizationId },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -197,7 +196,7 @@ pub(crate) enum KeyCommand {
         owner: OwnerFlags,
         /// Only those of this provider
         #[arg(long, value_name = "ID")]
-        provider: Option<String>,
+        provider: Option<ProviderId>,
     },
     /// Add a key at the end of its provider's rotation; its secret is read from standard input
     Add {
@@ -205,7 +204,7 @@ pub(crate) enum KeyCommand {
         owner: OwnerFlags,
         /// The provider whose API it opens
         #[arg(long, value_name = "ID")]
-        provider: String,
+        provider: ProviderId,
         /// A name for people
         #[arg(long)]
         name: Option<String>,
@@ -217,8 +216,8 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         owner: OwnerFlags,
         /// The key, by its id in the list
-        #[arg(value_name = "KEY_ID")]
-        id: String,
+        #[arg(value_name = "KEY_ID", value_parser = KEY_ID)]
+        id: KeyId,
         /// Rename it, too; an empty name clears it
         #[arg(long)]
         name: Option<String>,
@@ -230,8 +229,8 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         owner: OwnerFlags,
         /// The key, by its id in the list
-        #[arg(value_name = "KEY_ID")]
-        id: String,
+        #[arg(value_name = "KEY_ID", value_parser = KEY_ID)]
+        id: KeyId,
         /// A name for people; an empty one clears it
         name: String,
     },
@@ -240,27 +239,32 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         owner: OwnerFlags,
         /// The key, by its id in the list
-        #[arg(value_name = "KEY_ID")]
-        id: String,
+        #[arg(value_name = "KEY_ID", value_parser = KEY_ID)]
+        id: KeyId,
     },
     /// Take a key out of rotation; it stays stored
     Disable {
         #[command(flatten)]
         owner: OwnerFlags,
         /// The key, by its id in the list
-        #[arg(value_name = "KEY_ID")]
-        id: String,
+        #[arg(value_name = "KEY_ID", value_parser = KEY_ID)]
+        id: KeyId,
     },
     /// Delete a key, or all keys of a provider
     Delete {
         #[command(flatten)]
         owner: OwnerFlags,
         /// The key, by its id in the list
-        #[arg(value_name = "KEY_ID", required_unless_present = "all", conflicts_with = "all")]
-        id: Option<String>,
+        #[arg(
+            value_name = "KEY_ID",
+            required_unless_present = "all",
+            conflicts_with = "all",
+            value_parser = KEY_ID
+        )]
+        id: Option<KeyId>,
         /// The provider whose keys are all deleted
         #[arg(long, value_name = "ID", requires = "all")]
-        provider: Option<String>,
+        provider: Option<ProviderId>,
         /// Delete every key of --provider
         #[arg(long, requires = "provider")]
         all: bool,
@@ -299,10 +303,10 @@ pub(crate) enum MasterKeyCommand {
 pub(crate) struct OwnerFlags {
     /// The keys of this workspace
     #[arg(long, value_name = "ID")]
-    pub(crate) workspace: Option<String>,
+    pub(crate) workspace: Option<WorkspaceId>,
     /// The keys of this organization
     #[arg(long, value_name = "ID")]
-    pub(crate) organization: Option<String>,
+    pub(crate) organization: Option<OrganizationId>,
     /// The operator's own keys
     #[arg(long)]
     pub(crate) platform: bool,
@@ -345,10 +349,10 @@ pub(crate) enum AuditCommand {
 pub(crate) struct AuditOwnerFlags {
     /// The trail of this workspace
     #[arg(long, value_name = "ID")]
-    pub(crate) workspace: Option<String>,
+    pub(crate) workspace: Option<WorkspaceId>,
     /// The trail of this organization
     #[arg(long, value_name = "ID")]
-    pub(crate) organization: Option<String>,
+    pub(crate) organization: Option<OrganizationId>,
     /// The operator's own trail
     #[arg(long)]
     pub(crate) platform: bool,
@@ -457,8 +461,12 @@ pub(crate) enum TokenCommand {
         #[arg(long)]
         role: RoleFlag,
         /// The workspace it belongs to; for every role but service
-        #[arg(long, value_name = "ID")]
-        workspace: Option<String>,
+        #[arg(
+            long,
+            value_name = "ID",
+            required_if_eq_any([("role", "admin"), ("role", "member"), ("role", "runtime")])
+        )]
+        workspace: Option<WorkspaceId>,
         /// Let it see keys in plain text
         #[arg(long)]
         reveal: bool,
@@ -467,7 +475,10 @@ pub(crate) enum TokenCommand {
         expires_at: Option<String>,
     },
     /// Delete a token, which stops working at once
-    Delete { id: String },
+    Delete {
+        #[arg(value_parser = TOKEN_ID)]
+        id: TokenId,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -476,15 +487,4 @@ pub(crate) enum RoleFlag {
     Admin,
     Member,
     Runtime,
-}
-
-impl From<RoleFlag> for TokenRole {
-    fn from(role: RoleFlag) -> Self {
-        match role {
-            RoleFlag::Service => Self::Service,
-            RoleFlag::Admin => Self::Admin,
-            RoleFlag::Member => Self::Member,
-            RoleFlag::Runtime => Self::Runtime,
-        }
-    }
 }

@@ -15,6 +15,7 @@ use claviger_core::portal::PortalRole;
 use claviger_core::{KeyName, KeySecret, Owner, WorkspaceId};
 use claviger_mock_provider::MockProvider;
 use claviger_seal::NewToken;
+use serde_json::json;
 use tracing::level_filters::LevelFilter;
 use zeroize::Zeroizing;
 
@@ -34,7 +35,7 @@ const KEYS: [(&str, &str); 5] = [
 ];
 
 /// Runs the demonstration until it is told to stop.
-pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
+pub(crate) async fn run(json: bool, flags: &DevFlags) -> anyhow::Result<()> {
     log::begin(LogFormat::Text, LevelFilter::WARN);
     let swap = memory::lock();
     let folder = tempfile::tempdir().context("no temporary folder for the data")?;
@@ -48,7 +49,15 @@ pub(crate) async fn run(flags: &DevFlags) -> anyhow::Result<()> {
     let runtime = fill(&app).await.context("the demonstration's data")?;
     let link = portal_link(&app).await.context("a link to the demonstration's portal")?;
     let server = Server::start(app, member, &settings, door)?;
-    print::result(&welcome(&server.address().to_string(), &root, &runtime, &link)?)?;
+    let url = format!("http://{}", server.address());
+    let (root, runtime) = (root.reveal_once(), runtime.reveal_once());
+    let welcome = if json {
+        json!({"url": url, "workspaceId": WORKSPACE, "runtimeToken": runtime, "rootToken": root, "portal": *link})
+            .to_string()
+    } else {
+        welcome(&url, root, runtime, &link)?
+    };
+    print::result(&welcome)?;
     swap.tell();
     stop.told().await;
     server.stop().await
@@ -89,28 +98,27 @@ async fn portal_link(app: &App) -> anyhow::Result<Zeroizing<String>> {
     Ok(app.portal.reveal_url(&app.portal.create(&permit, create).await?))
 }
 
-fn welcome(address: &str, root: &NewToken, runtime: &NewToken, link: &str) -> anyhow::Result<String> {
+fn welcome(url: &str, root: &str, runtime: &str, link: &str) -> anyhow::Result<String> {
     let mut text = String::new();
-    let (root, runtime) = (root.reveal_once(), runtime.reveal_once());
     write!(
         text,
-        "Claviger runs at http://{address} on throw-away data. A mock provider answers for every provider.\n\
+        "Claviger runs at {url} on throw-away data. A mock provider answers for every provider.\n\
          \n\
          Workspace \"{WORKSPACE}\" has 3 OpenAI and 2 Anthropic keys.\n\
          Runtime token   {runtime}\n\
          Root token      {root}\n\
          Portal          {link} (opens once)\n\
-         Console         http://{address}/console (by the root token)\n\
-         API reference   http://{address}/docs\n\
+         Console         {url}/console (by the root token)\n\
+         API reference   {url}/docs\n\
          \n\
          Send a request; x-claviger-key-id names another key each time:\n\
          \n\
-         curl -si http://{address}/gateway/openai/v1/chat/completions -H 'authorization: Bearer {runtime}' \
+         curl -si {url}/gateway/openai/v1/chat/completions -H 'authorization: Bearer {runtime}' \
          -H 'content-type: application/json' -d '{{\"model\":\"gpt-5\",\"messages\":[{{\"role\":\"user\",\"content\":\"Hello\"}}]}}'\n\
          \n\
          Change a program with the OpenAI SDK over:\n\
          \n\
-         export OPENAI_BASE_URL=http://{address}/gateway/openai/v1\n\
+         export OPENAI_BASE_URL={url}/gateway/openai/v1\n\
          export OPENAI_API_KEY={runtime}\n\
          \n\
          Stop with Ctrl-C; the data goes with it."

@@ -19,8 +19,6 @@ mod settings;
 use std::panic;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::{Cli, Command};
 
 /// The relay makes many small, short-lived buffers on several threads.
@@ -30,7 +28,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     panic::set_hook(Box::new(|panic| print::problem(&print::of_panic(panic))));
     // Bad usage ends here, with exit code 2.
-    let cli = Cli::parse();
+    let cli = Cli::read();
     // Before any key is read. A system that does not allow it is no reason not to run.
     if let Err(error) = memory::keep_out_of_dumps() {
         print::problem(&format!("claviger: core dumps could not be switched off: {error}"));
@@ -50,8 +48,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let Cli { settings, json, command } = cli;
     runtime.block_on(async move {
         match command {
-            Command::Dev(dev) => dev::run(&dev).await,
-            Command::Serve(serve) => serve::run(&settings, &serve).await,
+            Command::Dev(dev) => dev::run(json, &dev).await,
+            Command::Serve(serve) => serve::run(&settings, json, &serve).await,
             Command::Workspace { command } => admin::workspace(&settings, json, command).await,
             Command::Organization { command } => admin::organization(&settings, json, command).await,
             Command::Key { command } => admin::key(&settings, json, command).await,

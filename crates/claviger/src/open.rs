@@ -1,7 +1,7 @@
 //! Opening a deployment: its folder, its database, its master key.
 
 use std::fmt;
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -79,9 +79,25 @@ impl fmt::Display for Database {
     }
 }
 
+/// What becomes of a deployment that is not there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Absent {
+    /// It is made.
+    Made,
+    /// It is said to be missing, and nothing is made.
+    Refused,
+}
+
+impl Absent {
+    /// For a command: only those that begin something may begin a deployment.
+    pub(crate) fn unless_made_by(begins: bool) -> Self {
+        if begins { Self::Made } else { Self::Refused }
+    }
+}
+
 /// Opens what the settings name, for a command beside servers.
-pub(crate) async fn app(settings: &Settings) -> anyhow::Result<App> {
-    open(settings, None, (None, None)).await
+pub(crate) async fn app(settings: &Settings, absent: Absent) -> anyhow::Result<App> {
+    open(settings, absent, None, (None, None)).await
 }
 
 /// Opens what the settings name to look at it only. Where nothing is there yet, nothing is made, and an empty deployment
@@ -94,7 +110,7 @@ pub(crate) async fn to_look_at(settings: &Settings) -> anyhow::Result<(App, Opti
             bail!("{database} was written by an older version of Claviger; start this version's server on it once");
         }
         drop(found);
-        return Ok((app(settings).await?, None));
+        return Ok((app(settings, Absent::Refused).await?, None));
     }
     let folder = tempfile::tempdir().context("no temporary folder")?;
     let store = SqliteStore::find(&folder.path().join("claviger.db")).await?.open().await?;
@@ -109,7 +125,7 @@ pub(crate) async fn to_look_at(settings: &Settings) -> anyhow::Result<(App, Opti
 pub(crate) async fn server(settings: &Settings, coordination: Option<Arc<dyn Coordination>>) -> anyhow::Result<App> {
     let prober = GatewayProber::new(&settings.catalogue()?, settings.gateway.connect_timeout.0)?;
     let courier = GatewayCourier::new(settings.webhooks.reach()?)?;
-    open(settings, coordination, (Some(Arc::new(prober)), Some(Arc::new(courier)))).await
+    open(settings, Absent::Made, coordination, (Some(Arc::new(prober)), Some(Arc::new(courier)))).await
 }
 
 /// What sends something by itself, in a server.
@@ -117,12 +133,13 @@ type WaysOut = (Option<Arc<dyn Prober>>, Option<Arc<dyn Courier>>);
 
 async fn open(
     settings: &Settings,
+    absent: Absent,
     coordination: Option<Arc<dyn Coordination>>,
     ways_out: WaysOut,
 ) -> anyhow::Result<App> {
     let catalogue = settings.catalogue()?;
     let database = Database::of(settings)?;
-    let (found, Loaded { keys, .. }) = find(settings, &database).await?;
+    let (found, Loaded { keys, .. }) = find(settings, &database, absent).await?;
     if let Some(canary) = found.canary() {
         claviger_app::prove(&keys, canary)?;
     }
@@ -140,8 +157,8 @@ async fn open(
 }
 
 /// Finds the database and the master keys. Changes nothing in a database, but makes the data folder and the master key in
-/// it, where they are to be there and are not.
-async fn find(settings: &Settings, database: &Database) -> anyhow::Result<(Box<dyn Found>, Loaded)> {
+/// it, where they are to be there and are not, unless an absent deployment is to be refused.
+async fn find(settings: &Settings, database: &Database, absent: Absent) -> anyhow::Result<(Box<dyn Found>, Loaded)> {
     let given = master_key::given(&settings.vault).await?;
     if !given.names_one() && database.is_for_several_nodes() {
         bail!(
@@ -149,18 +166,31 @@ async fn find(settings: &Settings, database: &Database) -> anyhow::Result<(Box<d
              vault.master_key_file or vault.master_key_command"
         );
     }
-    if let Database::Sqlite(_) = database {
-        make_folder(&settings.data_dir)?;
+    if let Database::Sqlite(file) = database {
+        match absent {
+            Absent::Made => make_folder(&settings.data_dir)?,
+            // Whatever else keeps a file from being looked at is told by who looks at it.
+            Absent::Refused if matches!(fs::exists(file), Ok(false)) => {
+                bail!("no database at {}: {} says where it is", std::path::absolute(file)?.display(), place(settings))
+            }
+            Absent::Refused => {}
+        }
     }
     let found = at_setting(settings, database.find(settings.database.connections).await)?;
+    if absent == Absent::Refused && found.canary().is_none() {
+        bail!(
+            "{database} holds no deployment, no master key was ever used with it: {} says where it is",
+            place(settings)
+        );
+    }
     let loaded = given.or_kept(&settings.data_dir, found.canary().is_some())?;
     Ok((found, loaded))
 }
 
 /// Opens the database that the settings name, and the master keys beside it, whether they fit or not; but a schema is
-/// brought up to date only by who has the master key in use.
+/// brought up to date only by who has the master key in use. Makes nothing.
 pub(crate) async fn database_and_master_keys(settings: &Settings) -> anyhow::Result<(Arc<dyn Store>, Loaded)> {
-    let (found, loaded) = find(settings, &Database::of(settings)?).await?;
+    let (found, loaded) = find(settings, &Database::of(settings)?, Absent::Refused).await?;
     if let Some(canary) = found.canary()
         && !found.is_up_to_date()
     {
@@ -178,6 +208,11 @@ pub(crate) fn node(settings: &Settings) -> anyhow::Result<Node> {
     };
     let master_key = master_key::place(&settings.vault, &settings.data_dir);
     Ok(Node { version: env!("CARGO_PKG_VERSION"), database, master_key })
+}
+
+/// The setting that leads to the database.
+fn place(settings: &Settings) -> &'static str {
+    if settings.database.url.is_some() { "setting database.url" } else { "setting data_dir, or --data-dir," }
 }
 
 /// Names the setting that leads to the database, where it is one and not the default.

@@ -16,6 +16,7 @@ use claviger_gateway::{
 use claviger_seal::TokenHash;
 use claviger_valkey::Valkey;
 use futures_util::FutureExt;
+use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -48,7 +49,7 @@ const BEGIN_ANEW: Duration = Duration::from_secs(1);
 const LOOK_WHETHER_HEARD: Duration = Duration::from_millis(500);
 
 /// Runs the server until it is told to stop.
-pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Result<()> {
+pub(crate) async fn run(flags: &SettingsFlags, json: bool, serve: &ServeFlags) -> anyhow::Result<()> {
     let mut settings = Settings::load(flags, Some(serve))?;
     log::begin(settings.log.format, settings.log.level.0);
     let swap = memory::lock();
@@ -61,14 +62,17 @@ pub(crate) async fn run(flags: &SettingsFlags, serve: &ServeFlags) -> anyhow::Re
     let member = app.join(node_name()).await?;
     let given = settings.auth.root_token.as_ref().map(|token| TokenHash::of(token.expose().as_bytes()));
     if let Some(made) = app.admit_root(given).await? {
-        print::result(&format!("root token, shown this once: {}", made.reveal_once()))?;
+        let token = made.reveal_once();
+        let line = || format!("root token, shown this once: {token}");
+        print::result(&if json { json!({"rootToken": token}).to_string() } else { line() })?;
     }
     let hangup = Hangup::listen(&door)?;
     let server = Server::start(app, member, &settings, door)?;
     if let Some(hangup) = hangup {
         server.tasks.spawn(hangup.reload(server.stop.clone()));
     }
-    print::result(&format!("listening on {}://{}", settings.server.scheme(), server.address()))?;
+    let url = format!("{}://{}", settings.server.scheme(), server.address());
+    print::result(&if json { json!({"url": url}).to_string() } else { format!("listening on {url}") })?;
     tracing::info!(address = %server.address(), console = %settings.portal()?.address_of("/console"), "listening");
     swap.tell();
     stop.told().await;

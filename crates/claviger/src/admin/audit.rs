@@ -8,25 +8,13 @@ use claviger_core::audit::{AuditEntry, AuditHead, Flaw};
 use serde_json::{Value, json};
 
 use super::PAGE;
-use crate::cli::{AuditCommand, AuditOwnerFlags};
+use crate::cli::AuditCommand;
 use crate::print;
 
 pub(super) async fn run(app: &App, json: bool, command: AuditCommand) -> anyhow::Result<()> {
     match command {
-        AuditCommand::Verify { owner, expect_head } => verify(app, json, owner.named()?, expect_head).await,
-        AuditCommand::Export { owner, after } => export(app, owner.named()?, after).await,
-    }
-}
-
-impl AuditOwnerFlags {
-    /// The one owner, where one is named.
-    fn named(self) -> anyhow::Result<Option<Owner>> {
-        Ok(match self {
-            Self { workspace: Some(id), .. } => Some(Owner::Workspace(id.parse()?)),
-            Self { organization: Some(id), .. } => Some(Owner::Organization(id.parse()?)),
-            Self { platform: true, .. } => Some(Owner::Platform),
-            Self { .. } => None,
-        })
+        AuditCommand::Verify { owner, expect_head } => verify(app, json, owner.owner(), expect_head).await,
+        AuditCommand::Export { owner, after } => export(app, owner.owner(), after).await,
     }
 }
 
@@ -58,9 +46,6 @@ async fn each(
 }
 
 async fn verify(app: &App, json: bool, named: Option<Owner>, expected: Option<AuditHead>) -> anyhow::Result<()> {
-    if expected.is_some() && named.is_none() {
-        bail!("--expect-head is of one trail: name it by --workspace, --organization or --platform");
-    }
     let (mut trails, mut entries, mut broken) = (0_u64, 0_u64, 0_u64);
     each(app, named, async |owner| {
         let found = app.audit.verify(&permit(owner.clone())?, expected).await?;
@@ -73,10 +58,15 @@ async fn verify(app: &App, json: bool, named: Option<Owner>, expected: Option<Au
     })
     .await?;
     if broken > 0 {
-        bail!("{broken} of {trails} audit trails are broken");
+        bail!("{broken} of {} broken", counted(trails, "audit trail is", "audit trails are"));
     }
-    print::problem(&format!("{trails} audit trails with {entries} entries are whole"));
+    let (with, are) = (counted(entries, "entry", "entries"), if trails == 1 { "is" } else { "are" });
+    print::problem(&format!("{} with {with} {are} whole", counted(trails, "audit trail", "audit trails")));
     Ok(())
+}
+
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 fn tell(json: bool, owner: &Owner, found: Result<AuditHead, Flaw>) -> anyhow::Result<()> {
@@ -94,9 +84,6 @@ fn tell(json: bool, owner: &Owner, found: Result<AuditHead, Flaw>) -> anyhow::Re
 }
 
 async fn export(app: &App, named: Option<Owner>, after: u64) -> anyhow::Result<()> {
-    if after > 0 && named.is_none() {
-        bail!("--after is of one trail: name it by --workspace, --organization or --platform");
-    }
     each(app, named, async |owner| {
         let permit = permit(owner.clone())?;
         let mut after = after;

@@ -4,7 +4,7 @@ use anyhow::{Context, anyhow, bail};
 use claviger_app::access::{ListKeys, ManageKeys, Permit, Principal};
 use claviger_app::keys::{ListedKey, PutDone, PutKey, PutKeyError};
 use claviger_app::{App, KeyRecord};
-use claviger_core::{KeyId, KeyName, Owner, ProviderId};
+use claviger_core::{KeyId, KeyName, ProviderId};
 use serde_json::{Value, json};
 
 use super::{New, new_name, rekey, secret, show, show_deleted, show_list};
@@ -15,10 +15,10 @@ pub(super) async fn run(app: &App, json: bool, command: KeyCommand) -> anyhow::R
     match command {
         KeyCommand::List { owner, provider } => list(&At::of(app, &owner)?, json, provider).await,
         KeyCommand::Add { owner, provider, name, secret } => {
-            add(&At::of(app, &owner)?, json, &provider, (name, secret)).await
+            add(&At::of(app, &owner)?, json, provider, (name, secret)).await
         }
         KeyCommand::Replace { owner, id, name, secret } => {
-            replace(&At::of(app, &owner)?, json, &id.parse()?, (name, secret)).await
+            replace(&At::of(app, &owner)?, json, &id, (name, secret)).await
         }
         KeyCommand::Rename { owner, id, name } => {
             let name = KeyName::parse(&name).context("the name")?;
@@ -29,22 +29,13 @@ pub(super) async fn run(app: &App, json: bool, command: KeyCommand) -> anyhow::R
         KeyCommand::Delete { owner, id, provider, all: _ } => {
             let at = At::of(app, &owner)?;
             match (id, provider) {
-                (Some(id), _) => delete(&at, json, &id.parse()?).await,
+                (Some(id), _) => delete(&at, json, &id).await,
                 (None, Some(provider)) => delete_all(&at, json, &provider).await,
                 (None, None) => bail!("name a key, or --provider and --all"),
             }
         }
-        KeyCommand::Rekey { owner } => rekey::run(app, json, named(&owner)?).await,
+        KeyCommand::Rekey { owner } => rekey::run(app, json, owner.owner()).await,
     }
-}
-
-fn named(flags: &OwnerFlags) -> anyhow::Result<Owner> {
-    Ok(match (&flags.workspace, &flags.organization) {
-        (Some(id), _) => Owner::Workspace(id.parse()?),
-        (None, Some(id)) => Owner::Organization(id.parse()?),
-        // One of the three is there.
-        (None, None) => Owner::Platform,
-    })
 }
 
 /// Whose keys are meant, and the permission to see and change them.
@@ -56,7 +47,7 @@ struct At<'a> {
 
 impl<'a> At<'a> {
     fn of(app: &'a App, flags: &OwnerFlags) -> anyhow::Result<Self> {
-        let owner = named(flags)?;
+        let owner = flags.owner();
         let operator = Principal::operator();
         let list = operator.permit_on(owner.clone(), None)?;
         let manage = operator.permit_on(owner, None)?;
@@ -74,16 +65,16 @@ impl<'a> At<'a> {
     }
 
     /// Keys of a provider that the catalogue has lost can still be listed and deleted.
-    fn is_in_catalogue(&self, provider: &str) -> anyhow::Result<()> {
-        let known = self.app.catalogue.get(provider).map(drop);
+    fn is_in_catalogue(&self, provider: &ProviderId) -> anyhow::Result<()> {
+        let known = self.app.catalogue.get(provider.as_str()).map(drop);
         known.with_context(|| format!("--provider: there is no provider {provider} in the catalogue"))
     }
 }
 
-async fn list(at: &At<'_>, json: bool, provider: Option<String>) -> anyhow::Result<()> {
+async fn list(at: &At<'_>, json: bool, provider: Option<ProviderId>) -> anyhow::Result<()> {
     let mut keys = at.keys().await?;
     if let Some(provider) = provider {
-        keys.retain(|key| key.record.provider.as_str() == provider);
+        keys.retain(|key| key.record.provider == provider);
         if keys.is_empty() {
             at.is_in_catalogue(&provider)?;
         }
@@ -98,14 +89,14 @@ async fn list(at: &At<'_>, json: bool, provider: Option<String>) -> anyhow::Resu
 async fn add(
     at: &At<'_>,
     json: bool,
-    provider: &str,
+    provider: ProviderId,
     (name, flags): (Option<String>, SecretFlags),
 ) -> anyhow::Result<()> {
     let name = new_name(name.as_deref())?;
-    at.is_in_catalogue(provider)?;
+    at.is_in_catalogue(&provider)?;
     // Before anybody is asked for a secret: whether there is somebody to give it to.
     at.keys().await?;
-    let put = PutKey { provider: provider.parse()?, secret: secret::read(&flags)?, name, verify: false };
+    let put = PutKey { provider, secret: secret::read(&flags)?, name, verify: false };
     let PutDone { key: added, .. } = at.app.keys.add(&at.manage, put).await.map_err(refusal)?;
     show(json, &json!({"success": true, "key": stored(&added)}), || added.id.to_string())
 }
@@ -127,8 +118,8 @@ async fn replace(
 /// A key's new name, and its new switch.
 type Changes = (New<KeyName>, Option<bool>);
 
-async fn change(at: &At<'_>, json: bool, id: &str, (name, enabled): Changes) -> anyhow::Result<()> {
-    let key = at.app.keys.change(&at.manage, &id.parse()?, name, enabled).await?;
+async fn change(at: &At<'_>, json: bool, id: &KeyId, (name, enabled): Changes) -> anyhow::Result<()> {
+    let key = at.app.keys.change(&at.manage, id, name, enabled).await?;
     show(json, &json!({"success": true, "key": whole(&key)}), || key.record.id.to_string())
 }
 
@@ -138,9 +129,8 @@ async fn delete(at: &At<'_>, json: bool, id: &KeyId) -> anyhow::Result<()> {
     show_deleted(json, id.as_str())
 }
 
-async fn delete_all(at: &At<'_>, json: bool, provider: &str) -> anyhow::Result<()> {
-    let id = provider.parse().context("--provider")?;
-    at.app.keys.delete_all(&at.manage, &id).await?;
+async fn delete_all(at: &At<'_>, json: bool, provider: &ProviderId) -> anyhow::Result<()> {
+    at.app.keys.delete_all(&at.manage, provider).await?;
     show_deleted(json, &format!("all keys for {provider}"))
 }
 

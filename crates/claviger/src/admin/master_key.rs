@@ -15,6 +15,7 @@ use super::progress::Meter;
 use super::show;
 use crate::cli::{LogFormat, MasterKeyCommand, SettingsFlags};
 use crate::master_key::{Loaded, write_new};
+use crate::open::Absent;
 use crate::serve::Stop;
 use crate::settings::Settings;
 use crate::{log, open, print};
@@ -53,9 +54,6 @@ async fn show_status(flags: &SettingsFlags, json: bool) -> anyhow::Result<()> {
     } else {
         found.keys.iter().try_for_each(|key| print::result(&as_line(key, &loaded)))?;
         found.nodes.iter().try_for_each(|node| print::result(&node_as_line(node)))?;
-    }
-    if found.keys.iter().all(|key| !key.is_in_use) {
-        print::problem("claviger: no master key is in use yet; the first start puts the configured one into use");
     }
     for missing in found.keys.iter().filter(|key| key.is_needed() && !key.is_given) {
         print::problem(&format!("claviger: master key {} is needed, and not given here", missing.id));
@@ -130,7 +128,7 @@ fn as_line(key: &KeyStatus, loaded: &Loaded) -> String {
 async fn rotate(flags: &SettingsFlags, json: bool, force: bool) -> anyhow::Result<()> {
     let settings = Settings::load(flags, None)?;
     let stop = Stop::listen()?;
-    let app = open::app(&settings).await?;
+    let app = open::app(&settings, Absent::Refused).await?;
     let without_it = if force { NodesWithoutIt::LeaveBehind } else { NodesWithoutIt::Wait };
     let rotated = tokio::select! {
         rotated = rotate_in(&app, json, without_it) => rotated,

@@ -23,6 +23,7 @@ use crate::cli::{
     AuditCommand, KeyCommand, LogFormat, OrganizationCommand, PortalLinkFlags, SettingsFlags, TokenCommand,
     WorkspaceCommand,
 };
+use crate::open::Absent;
 use crate::settings::Settings;
 use crate::{log, open, print};
 
@@ -34,7 +35,8 @@ pub(crate) use store::run as store;
 const PAGE: u32 = 500;
 
 pub(crate) async fn workspace(flags: &SettingsFlags, json: bool, command: WorkspaceCommand) -> anyhow::Result<()> {
-    with_app(flags, async |app| workspace::run(app, json, command).await).await
+    let absent = Absent::unless_made_by(matches!(command, WorkspaceCommand::Create { .. }));
+    with_app(flags, absent, async |app| workspace::run(app, json, command).await).await
 }
 
 pub(crate) async fn organization(
@@ -42,28 +44,35 @@ pub(crate) async fn organization(
     json: bool,
     command: OrganizationCommand,
 ) -> anyhow::Result<()> {
-    with_app(flags, async |app| organization::run(app, json, command).await).await
+    let absent = Absent::unless_made_by(matches!(command, OrganizationCommand::Create { .. }));
+    with_app(flags, absent, async |app| organization::run(app, json, command).await).await
 }
 
 pub(crate) async fn key(flags: &SettingsFlags, json: bool, command: KeyCommand) -> anyhow::Result<()> {
-    with_app(flags, async |app| key::run(app, json, command).await).await
+    let absent = Absent::unless_made_by(matches!(command, KeyCommand::Add { .. }));
+    with_app(flags, absent, async |app| key::run(app, json, command).await).await
 }
 
 pub(crate) async fn token(flags: &SettingsFlags, json: bool, command: TokenCommand) -> anyhow::Result<()> {
-    with_app(flags, async |app| token::run(app, json, command).await).await
+    let absent = Absent::unless_made_by(matches!(command, TokenCommand::Create { .. }));
+    with_app(flags, absent, async |app| token::run(app, json, command).await).await
 }
 
 pub(crate) async fn portal_link(flags: &SettingsFlags, json: bool, link: PortalLinkFlags) -> anyhow::Result<()> {
-    with_app(flags, async |app| portal_link::run(app, json, link).await).await
+    with_app(flags, Absent::Refused, async |app| portal_link::run(app, json, link).await).await
 }
 
 pub(crate) async fn audit(flags: &SettingsFlags, json: bool, command: AuditCommand) -> anyhow::Result<()> {
-    with_app(flags, async |app| audit::run(app, json, command).await).await
+    with_app(flags, Absent::Refused, async |app| audit::run(app, json, command).await).await
 }
 
-async fn with_app(flags: &SettingsFlags, run: impl AsyncFnOnce(&App) -> anyhow::Result<()>) -> anyhow::Result<()> {
+async fn with_app(
+    flags: &SettingsFlags,
+    absent: Absent,
+    run: impl AsyncFnOnce(&App) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     log::begin(LogFormat::Text, LevelFilter::WARN);
-    let app = open::app(&Settings::load(flags, None)?).await?;
+    let app = open::app(&Settings::load(flags, None)?, absent).await?;
     let done = run(&app).await;
     let closed = app.close().await;
     // What the command met says more than what closing met after it.

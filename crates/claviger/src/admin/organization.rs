@@ -16,18 +16,18 @@ pub(super) async fn run(app: &App, json: bool, command: OrganizationCommand) -> 
         OrganizationCommand::Create { id, name, keys } => {
             let name = new_name_text(name.as_deref())?;
             let put = PutOrganization { name, keys_enabled: keys.map(|keys| keys == Switch::On) };
-            let made = app.organizations.put(&permit, id.parse()?, put).await?;
+            let made = app.organizations.put(&permit, id, put).await?;
             show(json, &json!({"organization": made.json()}), || made.id.to_string())
         }
         OrganizationCommand::Show { id } => {
-            let found = app.organizations.get(&permit, &id.parse()?).await?;
+            let found = app.organizations.get(&permit, &id).await?;
             show(json, &json!({"organization": found.json()}), || found.line())
         }
         OrganizationCommand::Delete { id } => {
-            app.organizations.delete(&permit, &id.parse()?).await?;
-            show_deleted(json, &id)
+            app.organizations.delete(&permit, &id).await?;
+            show_deleted(json, id.as_str())
         }
-        OrganizationCommand::Rekey { id } => rekey::run(app, json, Owner::Organization(id.parse()?)).await,
+        OrganizationCommand::Rekey { id } => rekey::run(app, json, Owner::Organization(id)).await,
     }
 }
 

@@ -12,7 +12,7 @@ use crate::cli::PortalLinkFlags;
 
 pub(super) async fn run(app: &App, json: bool, flags: PortalLinkFlags) -> anyhow::Result<()> {
     let actor = flags.actor.as_deref().map(named).transpose()?;
-    let owner = Owner::Workspace(flags.workspace.parse()?);
+    let owner = Owner::Workspace(flags.workspace);
     let permit = Principal::operator().permit_on::<ManagePortal>(owner, None)?;
     let create = CreatePortalLink { actor, ..CreatePortalLink::new(flags.role.into()) };
     let link = app.portal.create(&permit, create).await?;

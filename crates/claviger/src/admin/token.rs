@@ -1,6 +1,6 @@
 //! `claviger token`
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use claviger_app::access::Principal;
 use claviger_app::tokens::{CreateToken, CreateTokenError, TokenHolder};
 use claviger_app::{App, TokenRecord};
@@ -16,7 +16,7 @@ pub(super) async fn run(app: &App, json: bool, command: TokenCommand) -> anyhow:
     match command {
         TokenCommand::List => list(json, async |page| app.tokens.list(&permit, page).await).await,
         TokenCommand::Create { name, role, workspace, reveal, expires_at } => {
-            let (name, holder) = (name_of(&name)?, holder(role.into(), workspace)?);
+            let (name, holder) = (name_of(&name)?, holder(role.into(), workspace));
             let create = CreateToken { name, holder, reveal, expires_at: end(expires_at)? };
             let created = app.tokens.create(&permit, create).await.map_err(|error| match error {
                 CreateTokenError::AlreadyExpired => anyhow::Error::new(error).context("--expires-at"),
@@ -28,8 +28,8 @@ pub(super) async fn run(app: &App, json: bool, command: TokenCommand) -> anyhow:
             show(json, &value, || token.reveal_once().to_owned())
         }
         TokenCommand::Delete { id } => {
-            app.tokens.delete(&permit, &id.parse()?).await?;
-            show_deleted(json, &id)
+            app.tokens.delete(&permit, &id).await?;
+            show_deleted(json, id.as_str())
         }
     }
 }
@@ -39,13 +39,9 @@ fn name_of(text: &str) -> anyhow::Result<String> {
     Ok(name.as_str().to_owned())
 }
 
-fn holder(role: TokenRole, workspace: Option<String>) -> anyhow::Result<TokenHolder> {
-    match (role, workspace) {
-        (TokenRole::Service, None) => Ok(TokenHolder::Service),
-        (TokenRole::Service, Some(_)) => bail!("--workspace: a service token belongs to no workspace"),
-        (_, None) => bail!("--workspace is needed for the role {}", Role::from(role)),
-        (_, Some(workspace)) => Ok(TokenHolder::Workspace(role, workspace.parse::<WorkspaceId>()?)),
-    }
+/// A workspace is there for every role but service.
+fn holder(role: TokenRole, workspace: Option<WorkspaceId>) -> TokenHolder {
+    workspace.map_or(TokenHolder::Service, |workspace| TokenHolder::Workspace(role, workspace))
 }
 
 fn end(date: Option<String>) -> anyhow::Result<Option<Timestamp>> {

@@ -7,7 +7,7 @@ use claviger_core::{OrganizationId, Owner, WorkspaceId};
 use serde_json::{Value, json};
 
 use super::{Listed, list, new_name_text, rekey, show, show_deleted};
-use crate::cli::WorkspaceCommand;
+use crate::cli::{OrganizationOrNone, WorkspaceCommand};
 
 pub(super) async fn run(app: &App, json: bool, command: WorkspaceCommand) -> anyhow::Result<()> {
     let permit = Principal::operator().permit::<ManageWorkspaces>(None)?;
@@ -15,25 +15,20 @@ pub(super) async fn run(app: &App, json: bool, command: WorkspaceCommand) -> any
         WorkspaceCommand::List => list(json, async |page| app.workspaces.list(&permit, page).await).await,
         WorkspaceCommand::Create { id, name, organization } => {
             let name = new_name_text(name.as_deref())?;
-            let organization = organization.map(|id| new_organization(&id)).transpose()?;
-            let made = app.workspaces.put(&permit, id.parse()?, PutWorkspace { name, organization }).await?;
+            let organization = organization.map(|OrganizationOrNone(id)| id);
+            let made = app.workspaces.put(&permit, id, PutWorkspace { name, organization }).await?;
             show(json, &json!({"workspace": made.json()}), || made.id.to_string())
         }
         WorkspaceCommand::Show { id } => {
-            let found = app.workspaces.get(&permit, &id.parse()?).await?;
+            let found = app.workspaces.get(&permit, &id).await?;
             show(json, &json!({"workspace": found.json()}), || found.line())
         }
         WorkspaceCommand::Delete { id } => {
-            app.workspaces.delete(&permit, &id.parse()?).await?;
-            show_deleted(json, &id)
+            app.workspaces.delete(&permit, &id).await?;
+            show_deleted(json, id.as_str())
         }
-        WorkspaceCommand::Rekey { id } => rekey::run(app, json, Owner::Workspace(id.parse()?)).await,
+        WorkspaceCommand::Rekey { id } => rekey::run(app, json, Owner::Workspace(id)).await,
     }
-}
-
-/// An empty id is none, as an empty name is.
-fn new_organization(id: &str) -> anyhow::Result<Option<OrganizationId>> {
-    if id.is_empty() { Ok(None) } else { Ok(Some(id.parse()?)) }
 }
 
 impl Listed for Workspace {

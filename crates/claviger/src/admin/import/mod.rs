@@ -9,10 +9,10 @@ use anyhow::bail;
 use claviger_app::App;
 use claviger_app::access::Principal;
 use claviger_app::import::Importer;
-use claviger_core::Owner;
 use tracing::level_filters::LevelFilter;
 
-use crate::cli::{ImportCommand, LogFormat, OwnerFlags, SettingsFlags};
+use crate::cli::{ImportCommand, LogFormat, SettingsFlags};
+use crate::open::Absent;
 use crate::settings::Settings;
 use crate::{log, open};
 use report::Report;
@@ -32,7 +32,7 @@ pub(crate) async fn run(flags: &SettingsFlags, json: bool, command: ImportComman
                 .await
         }
         ImportCommand::Env { owner, env_file, dry } => {
-            let owner = owner_of(&owner)?;
+            let owner = owner.owner();
             let variables = env::Variables::read(&settings.catalogue()?, env_file.as_deref())?;
             with_app(&settings, (json, dry.dry_run), async |importer, report| {
                 variables.import(&owner, importer, report).await
@@ -53,7 +53,8 @@ async fn with_app(
     (json, dry_run): (bool, bool),
     import: impl AsyncFnOnce(&mut Importer<'_>, &mut Report) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let (app, folder) = if dry_run { open::to_look_at(settings).await? } else { (open::app(settings).await?, None) };
+    let (app, folder) =
+        if dry_run { open::to_look_at(settings).await? } else { (open::app(settings, Absent::Made).await?, None) };
     let imported = import_and_report(&app, (json, dry_run), import).await;
     let closed = app.close().await;
     drop(folder);
@@ -80,13 +81,4 @@ async fn import_and_report(
             if dry_run { "would be" } else { "were" }
         ),
     }
-}
-
-fn owner_of(flags: &OwnerFlags) -> anyhow::Result<Owner> {
-    Ok(match (&flags.workspace, &flags.organization) {
-        (Some(id), _) => Owner::Workspace(id.parse()?),
-        (None, Some(id)) => Owner::Organization(id.parse()?),
-        // One of the three is there.
-        (None, None) => Owner::Platform,
-    })
 }
