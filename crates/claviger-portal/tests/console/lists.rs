@@ -6,7 +6,6 @@ use claviger_app::NodesWithoutIt;
 use claviger_app::access::{ManageWorkspaces, Principal};
 use claviger_app::master_keys::Progress;
 use claviger_app::workspaces::PutWorkspace;
-use claviger_core::Owner;
 use tokio::sync::Notify;
 
 use crate::world::{Answer, Browser, World};
@@ -162,19 +161,21 @@ async fn master_keys(browser: &Browser<'_>) -> Vec<(String, Vec<String>)> {
 #[tokio::test]
 async fn master_keys_are_shown_with_what_is_sealed_under_each_until_the_old_one_can_be_withdrawn() {
     let world = World::new().await;
-    let acme = world.test.workspace("acme").await;
-    world.test.key(&acme, "openai").await;
-    world.test.key_of(Owner::Platform, "openai").await;
+    // More than a rotation seals anew at once.
+    for number in 0..20 {
+        let workspace = world.test.workspace(&format!("ws-{number}")).await;
+        world.test.key(&workspace, "openai").await;
+    }
     let before = world.operator().await;
     let old = master_keys(&before).await[0].0.clone();
     let row = |id: &String, texts: [&str; 3]| (id.clone(), texts.map(str::to_owned).to_vec());
-    assert_eq!(master_keys(&before).await, [row(&old, ["2", "In use", "Given"])]);
+    assert_eq!(master_keys(&before).await, [row(&old, ["20", "In use", "Given"])]);
     before.page("/console/master-keys").await.assert_shows("Every data key is sealed under the master key in use.");
 
     let next = World::of(world.test.beside_with_next_master_key().await).await;
     let browser = next.operator().await;
     let new = master_keys(&browser).await[1].0.clone();
-    let rows = [row(&old, ["2", "In use", "Given"]), row(&new, ["0", "Comes into use by a rotation", "Given"])];
+    let rows = [row(&old, ["20", "In use", "Given"]), row(&new, ["0", "Comes into use by a rotation", "Given"])];
     assert_eq!(master_keys(&browser).await, rows);
 
     // A rotation that is broken off after the first data key.
@@ -189,17 +190,22 @@ async fn master_keys_are_shown_with_what_is_sealed_under_each_until_the_old_one_
         ended = rotating => panic!("{ended:?}"),
         () = begun.notified() => {}
     }
-    let rows = [row(&new, ["1", "In use", "Given"]), row(&old, ["1", "Still needed", "Given"])];
-    assert_eq!(master_keys(&browser).await, rows);
-    for (page, words) in [("/console", "Being changed"), ("/console/master-keys", "under older master keys: 1.")] {
+    let shown = master_keys(&browser).await;
+    let [done, left] = [0, 1].map(|at: usize| shown[at].1[0].parse::<u32>().unwrap());
+    assert!(done >= 1 && left >= 1 && done + left == 20, "{done} {left}");
+    let (done, left) = (done.to_string(), left.to_string());
+    let rows = [row(&new, [&done, "In use", "Given"]), row(&old, [&left, "Still needed", "Given"])];
+    assert_eq!(shown, rows);
+    let under = format!("under older master keys: {left}.");
+    for (page, words) in [("/console", "Being changed"), ("/console/master-keys", under.as_str())] {
         browser.page(page).await.assert_shows(words);
     }
     // The node that has the old one alone.
-    assert_eq!(master_keys(&before).await[0], row(&new, ["1", "In use", "Not given"]));
+    assert_eq!(master_keys(&before).await[0], row(&new, [&done, "In use", "Not given"]));
     before.page("/console").await.assert_shows("One that is needed is not given to this node");
 
     next.test.app.rotate_master_key(NodesWithoutIt::Wait, |_| {}).await.unwrap();
-    let rows = [row(&new, ["2", "In use", "Given"]), row(&old, ["0", "Can be withdrawn", "Given"])];
+    let rows = [row(&new, ["20", "In use", "Given"]), row(&old, ["0", "Can be withdrawn", "Given"])];
     assert_eq!(master_keys(&browser).await, rows);
     browser.page("/console").await.assert_shows("Proven");
 }
