@@ -17,6 +17,7 @@ pub mod master_keys;
 pub mod nodes;
 pub mod organizations;
 mod owners;
+mod permit;
 pub mod portal;
 mod rehearsal;
 pub mod rekeying;

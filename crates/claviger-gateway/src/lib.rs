@@ -7,6 +7,7 @@
 mod activity;
 mod address;
 mod answer;
+mod asked;
 mod body;
 mod breaker;
 mod certificate;

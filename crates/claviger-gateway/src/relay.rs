@@ -1,9 +1,8 @@
 //! The way of a request.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -27,19 +26,20 @@ use zeroize::Zeroizing;
 
 use crate::address::Address;
 use crate::answer::{self, REQUEST_ID, Receipt, Refusal};
+use crate::asked::{Asked, Asking};
 use crate::body::{Reply, Sent};
 use crate::breaker::{Breaker, Deed};
 use crate::connections::Held;
 use crate::credential;
 use crate::forward::{self, Destination, Route};
-use crate::limits::{Full, Place, WorkspaceLimit};
+use crate::limits::{Full, WorkspaceLimit};
 use crate::metrics::GatewayMetrics;
-use crate::pace::{CallerBody, Fault, TooSlow, Watched};
+use crate::pace::{CallerBody, Fault, TooSlow};
 use crate::peek::{self, Opened, View};
 use crate::relayed::Relayed;
-use crate::replay::{Budget, KeptHeaders, Lost, Recording};
+use crate::replay::Lost;
 use crate::tunnel::Terms;
-use crate::upgrade::{self, Upgrade};
+use crate::upgrade;
 use crate::upstream::{SendError, Upstreams};
 
 /// The longest URL that is looked at, in bytes.
@@ -75,9 +75,6 @@ pub struct GatewaySettings {
     pub workspace_streams: u32,
 }
 
-/// So that a workspace has the same number everywhere.
-static FIXED: OnceLock<RandomState> = OnceLock::new();
-
 /// What all workers share.
 #[derive(Debug)]
 pub struct Gateway {
@@ -93,35 +90,6 @@ pub struct Gateway {
     limit: Arc<WorkspaceLimit>,
     /// What is counted.
     pub metrics: Arc<GatewayMetrics>,
-}
-
-/// A request that was let in, with what every attempt needs of it.
-struct Asked<'a> {
-    destination: Destination<'a, 'a>,
-    token: &'a [u8],
-    workspace: WorkspaceId,
-    method: Method,
-    /// Until the first attempt.
-    headers: HeaderMap,
-    /// For further ones.
-    kept: Option<KeptHeaders>,
-    body: Asking,
-    /// Why the body came to no end, where it did not.
-    fault: Option<Watched>,
-    upgrade: Option<Upgrade>,
-    place: Option<Box<Place>>,
-}
-
-/// The caller's body.
-enum Asking {
-    /// There is none.
-    Empty,
-    /// As it comes; goes with the first attempt.
-    Streamed(Option<CallerBody>),
-    /// Recorded on its way, for further attempts.
-    Recorded(Recording),
-    /// Collected, because the key goes into it.
-    Whole(Bytes),
 }
 
 /// A provider's answer, looked into as far as that is needed.
@@ -477,81 +445,11 @@ impl Gateway {
     }
 }
 
-impl Asked<'_> {
-    /// A number of the workspace's own, in this process.
-    fn number(&self) -> u64 {
-        FIXED.get_or_init(RandomState::default).hash_one(&self.workspace)
-    }
-
-    /// The caller's request as the provider gets it in this attempt.
-    fn request(
-        &mut self,
-        secret: &KeySecret,
-        lease: &Lease,
-        (limit, budget): (usize, &Arc<Budget>),
-    ) -> Result<Request<Sent>, Refusal> {
-        let target = self.destination.target(self.token, secret)?;
-        let mut headers = if let Some(kept) = &self.kept {
-            kept.unpacked()
-        } else {
-            // Only where there can be another attempt.
-            self.kept = lease.has_others().then(|| KeptHeaders::of(&self.headers));
-            std::mem::take(&mut self.headers)
-        };
-        self.destination.headers(&mut headers, self.token, secret)?;
-        if let Some(upgrade) = &self.upgrade {
-            upgrade.put_headers(&mut headers);
-        }
-        if let Asking::Streamed(body) = &mut self.body
-            && lease.has_others()
-            && let Some(body) = body.take()
-        {
-            self.body = Asking::Recorded(Recording::new(body, limit, budget));
-        }
-        let body = match &mut self.body {
-            Asking::Empty => Sent::Rewritten(None),
-            Asking::Streamed(body) => body.take().map_or(Sent::Rewritten(None), Sent::Streamed),
-            Asking::Recorded(recording) => Sent::Recorded(recording.play()),
-            Asking::Whole(body) => {
-                let Auth::Body { field } = self.destination.auth() else {
-                    return Err(Refusal::NoJsonBody);
-                };
-                let body = forward::body_with_key(body, field, secret).ok_or(Refusal::NoJsonBody)?;
-                forward::set_length(&mut headers, body.len());
-                Sent::Rewritten(Some(body))
-            }
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = target.into();
-        *request.headers_mut() = headers;
-        Ok(request)
-    }
-}
-
 impl Provided {
     /// It is nobody's: another key had a better answer. Its connection is good for another request.
     fn let_go(self) {
         if self.body.has_ended() {
             self.held.give_back();
-        }
-    }
-}
-
-impl Asking {
-    /// There will be no further attempt.
-    fn stop(&self) {
-        if let Self::Recorded(recording) = self {
-            recording.stop();
-        }
-    }
-
-    /// Why it cannot be sent again, if it cannot.
-    fn lost(&self) -> Option<Lost> {
-        match self {
-            Self::Empty | Self::Whole(_) => None,
-            Self::Streamed(_) => Some(Lost::TooLarge),
-            Self::Recorded(recording) => recording.lost(),
         }
     }
 }
