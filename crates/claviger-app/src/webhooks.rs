@@ -318,11 +318,14 @@ impl Webhooks {
     }
 
     async fn deliver(&self, courier: &dyn Courier, delivery: Delivery) -> Result<(), StoreError> {
-        let end = match self.attempt(courier, &delivery).await {
-            Ok(()) => DeliveryEnd::Done,
-            Err(failure) => self.after(&failure, &delivery),
+        let Err(failure) = self.attempt(courier, &delivery).await else {
+            return self.store.end_delivery(&delivery, DeliveryEnd::Done).await;
         };
-        self.store.end_delivery(&delivery, end).await
+        let pause = pause(delivery.attempts, rand::random()).filter(|_| !failure.is_final());
+        let end = pause.map_or(DeliveryEnd::GaveUp, |pause| DeliveryEnd::Again { at: self.clock.now().after(pause) });
+        self.store.end_delivery(&delivery, end).await?;
+        failure.tell(&delivery, pause.is_some());
+        Ok(())
     }
 
     async fn attempt(&self, courier: &dyn Courier, delivery: &Delivery) -> Result<(), Failure> {
@@ -346,26 +349,6 @@ impl Webhooks {
             ("webhook-timestamp", second.to_string()),
             ("webhook-signature", secret.sign(delivery.id.as_str(), second, delivery.payload.as_bytes())),
         ])
-    }
-
-    /// What follows from an attempt that failed.
-    fn after(&self, failure: &Failure, delivery: &Delivery) -> DeliveryEnd {
-        let attempt = delivery.attempts.saturating_add(1);
-        let pause = pause(delivery.attempts, rand::random()).filter(|_| !failure.is_final());
-        // Neither the address, whose path is a secret in many services, nor what is sent.
-        if let Some(pause) = pause {
-            tracing::info!(
-                workspace = %delivery.workspace, webhook = %delivery.webhook, event = %delivery.id, attempt, %failure,
-                "a webhook did not take an event; it is tried again"
-            );
-            DeliveryEnd::Again { at: self.clock.now().after(pause) }
-        } else {
-            tracing::warn!(
-                workspace = %delivery.workspace, webhook = %delivery.webhook, event = %delivery.id, attempt, %failure,
-                "a webhook did not take an event, and it is not tried again"
-            );
-            DeliveryEnd::GaveUp
-        }
     }
 }
 
@@ -396,6 +379,17 @@ enum Failure {
 }
 
 impl Failure {
+    /// Says what became of an attempt, neither the address, whose path is a secret in many services, nor what was sent.
+    fn tell(&self, delivery: &Delivery, again: bool) {
+        let Delivery { workspace, webhook, id: event, attempts, .. } = delivery;
+        let (failure, attempt) = (self, attempts.saturating_add(1));
+        if again {
+            tracing::info!(%workspace, %webhook, %event, attempt, %failure, "a webhook did not take an event; it is tried again");
+        } else {
+            tracing::warn!(%workspace, %webhook, %event, attempt, %failure, "a webhook did not take an event, and it is not tried again");
+        }
+    }
+
     /// Whether the webhook said itself that it is gone for good.
     fn is_final(&self) -> bool {
         matches!(self, Self::Status(410))
