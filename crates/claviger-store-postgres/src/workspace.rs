@@ -150,14 +150,7 @@ pub(crate) async fn page_of(
     organization: &OrganizationId,
     page: &Page<WorkspaceId>,
 ) -> Result<Vec<Workspace>, StoreError> {
-    let rows: Vec<WorkspaceRow> = sqlx::query_as(PAGE_OF)
-        .bind(organization.as_str())
-        .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
-        .bind(i64::from(page.limit))
-        .fetch_all(db)
-        .await
-        .map_err(meaning)?;
-    rows.into_iter().map(Workspace::try_from).collect()
+    members(db, PAGE_OF, organization, page).await
 }
 
 /// An organization's workspaces, by id, each locked with its owner: the owner first, as everybody does who changes one.
@@ -172,7 +165,16 @@ pub(crate) async fn hold_members(
     organization: &OrganizationId,
     page: &Page<WorkspaceId>,
 ) -> Result<Vec<Workspace>, StoreError> {
-    let rows: Vec<WorkspaceRow> = sqlx::query_as(HOLD_MEMBERS)
+    members(db, HOLD_MEMBERS, organization, page).await
+}
+
+async fn members(
+    db: &mut PgConnection,
+    question: &'static str,
+    organization: &OrganizationId,
+    page: &Page<WorkspaceId>,
+) -> Result<Vec<Workspace>, StoreError> {
+    let rows: Vec<WorkspaceRow> = sqlx::query_as(question)
         .bind(organization.as_str())
         .bind(page.after.as_ref().map_or("", WorkspaceId::as_str))
         .bind(i64::from(page.limit))
